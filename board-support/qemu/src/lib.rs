@@ -1,0 +1,2 @@
+//! QEMU as a board: its NMI button, its panic notification, its exit.
+#![no_std]

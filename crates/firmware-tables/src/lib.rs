@@ -1,0 +1,2 @@
+//! Bounded readers of ACPI tables over byte slices.
+#![no_std]

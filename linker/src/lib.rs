@@ -1,0 +1,2 @@
+//! Linker scripts of panic-smp firmware and their symbol contract.
+#![no_std]

@@ -1,0 +1,1 @@
+//! The model check of the stop protocol: the shipped source under loom.
