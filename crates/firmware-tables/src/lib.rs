@@ -1,2 +1,39 @@
 //! Bounded readers of ACPI tables over byte slices.
+//!
+//! Firmware tables lie: zero lengths, wrong checksums, the same CPU twice. So nothing here trusts a length, every walk
+//! is bounded by the bytes that are there, and what is wrong is handed to the caller as a [`Warning`] while the rest is
+//! still read. Nothing here panics, allocates or touches hardware; memory is reached through [`PhysicalMemory`], which
+//! the caller implements.
+//!
+//! ```
+//! use firmware_tables::{Cpu, Madt, PhysicalMemory, Rsdp, Tables, Warning};
+//!
+//! fn apic_ids<M: PhysicalMemory>(memory: &M, cpus: &mut [Cpu], mut warn: impl FnMut(Warning)) -> usize {
+//!     let Some(rsdp) = Rsdp::search(memory, &mut warn) else { return 0 };
+//!     let tables = Tables::new(memory, rsdp, &mut warn);
+//!     let Some(table) = tables.find(Madt::SIGNATURE, &mut warn) else { return 0 };
+//!     Madt::new(table).map_or(0, |madt| madt.cpus(cpus, &mut warn))
+//! }
+//! ```
+//!
+//! One module per table; FADT, SPCR and the like come as further modules over [`Table`].
+//!
+//! References: ACPI Specification 6.5, sections 5.2.5 (RSDP), 5.2.6 (table header), 5.2.7, 5.2.8 (RSDT, XSDT) and
+//! 5.2.12 (MADT).
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod madt;
+mod memory;
+mod rsdp;
+mod table;
+mod warning;
+
+pub use madt::{
+    Cpu, Entries, Entry, IoApic, LintNmi, Madt, NmiSource, Polarity, SourceOverride, Trigger, UNUSED_CPU,
+};
+pub use memory::{PhysicalMemory, Window};
+pub use rsdp::Rsdp;
+pub use table::{Signature, Table, Tables};
+pub use warning::Warning;
