@@ -1,7 +1,7 @@
 //! The hardware numbers of this board, and where they are from.
 
-/// NMI Status and Control. HP dc71xx Technical Reference Guide (361834-002), "NMI Generation", page 4-15: bits 7 and 6 are
-/// read only; each is cleared by pulsing its disable bit (2 and 3).
+/// NMI Status and Control. HP dc71xx Technical Reference Guide (361834-002), "NMI Generation", page 4-15: bits 7
+/// and 6 are read only; each is cleared by pulsing its disable bit (2 and 3).
 pub const NMI_STATUS: u16 = 0x61;
 /// SERR# or a parity error asked for the NMI.
 pub const NMI_STATUS_SERR: u8 = 1 << 7;
