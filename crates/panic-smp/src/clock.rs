@@ -1,0 +1,196 @@
+//! Time on the panic path: the time-stamp counter of this CPU, and the one bounded wait for a device.
+//!
+//! # Context
+//! NMI context, contain path, except [`Clock::set_hz`]. No division by a variable, no floating point, no CPUID.
+//! Instants of different CPUs are comparable only as far as the machine keeps their counters together: every bound
+//! here is measured on one CPU.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cpu;
+
+/// A duration in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Microseconds(pub u64);
+
+impl Microseconds {
+    /// This many milliseconds.
+    #[must_use]
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(milliseconds.saturating_mul(1000))
+    }
+}
+
+/// Frequency assumed until one is set: above that of any time-stamp counter built, so that a bound in microseconds
+/// only becomes longer than asked for, never shorter.
+pub const ASSUMED_HZ: u64 = 8_000_000_000;
+
+/// Slowest and fastest counter that [`Clock::set_hz`] believes.
+const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 10_000_000..=ASSUMED_HZ;
+
+/// Fraction bits of the ticks per microsecond.
+const FRACTION_BITS: u32 = 20;
+
+/// Polls after which a wait ends even if the counter stands still. A poll of a device takes longer than 50 ns, so
+/// that this is not reached within a wait of up to 3 s on a counter that runs.
+const MOST_POLLS: u32 = 1 << 26;
+
+/// The clock of the runtime.
+pub(crate) static CLOCK: Clock = Clock::new();
+
+/// The time-stamp counter with what is known about its frequency.
+#[derive(Debug)]
+pub struct Clock {
+    /// Ticks per second; 0 until set.
+    hz: AtomicU64,
+    /// Ticks per microsecond, with `FRACTION_BITS` bits of fraction, rounded up.
+    scale: AtomicU64,
+}
+
+impl Clock {
+    /// A clock whose frequency is not known: [`ASSUMED_HZ`] stands in.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { hz: AtomicU64::new(0), scale: AtomicU64::new(scale(ASSUMED_HZ)) }
+    }
+
+    /// Sets the frequency of the time-stamp counter in Hz; whether it was plausible (10 MHz to 8 GHz) and is now in
+    /// use. An implausible one changes nothing.
+    ///
+    /// Normal context, at boot.
+    pub fn set_hz(&self, hz: u64) -> bool {
+        if !PLAUSIBLE_HZ.contains(&hz) {
+            return false;
+        }
+        // Relaxed: each word is used by itself and either value of it gives a bound; nothing is published by them.
+        self.scale.store(scale(hz), Ordering::Relaxed);
+        self.hz.store(hz, Ordering::Relaxed);
+        true
+    }
+
+    /// The frequency in Hz, if one was set.
+    #[must_use]
+    pub fn hz(&self) -> Option<u64> {
+        // Relaxed: see `set_hz`.
+        match self.hz.load(Ordering::Relaxed) {
+            0 => None,
+            hz => Some(hz),
+        }
+    }
+
+    /// The counter now. Not ordered against the instructions around it, which costs at most some tens of
+    /// nanoseconds of precision.
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        cpu::rdtsc()
+    }
+
+    /// A duration in ticks, rounded up; `u64::MAX` when it does not fit.
+    #[inline]
+    #[must_use]
+    pub fn ticks(&self, duration: Microseconds) -> u64 {
+        // Relaxed: see `set_hz`.
+        let scale = self.scale.load(Ordering::Relaxed);
+        // The product of two u64 fits, and so does the small sum: scale is at most 2^33.
+        let product = (duration.0 as u128).wrapping_mul(scale as u128).wrapping_add((1 << FRACTION_BITS) - 1);
+        let ticks = product >> FRACTION_BITS;
+        if ticks > u64::MAX as u128 { u64::MAX } else { ticks as u64 }
+    }
+
+    /// Polls until `condition` holds or the time is over; whether it held. It is asked at least once, and once more
+    /// after the time, so that being held off the CPU for long (SMI, hypervisor) does not look like a device's
+    /// failure.
+    ///
+    /// For devices that answer within milliseconds; a wait for another CPU has to poll the stop request and is not
+    /// one for here. Ends even if the counter stands still.
+    #[inline]
+    pub fn wait(&self, most: Microseconds, mut condition: impl FnMut() -> bool) -> bool {
+        let start = self.now();
+        let ticks = self.ticks(most);
+        let mut polls = 0u32;
+        while polls < MOST_POLLS {
+            if condition() {
+                return true;
+            }
+            if self.now().wrapping_sub(start) > ticks {
+                return condition();
+            }
+            polls = polls.wrapping_add(1);
+            cpu::pause();
+        }
+        false
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Ticks per microsecond as a fixed-point number, rounded up. `hz` at most 2^43, so that the shift loses nothing.
+const fn scale(hz: u64) -> u64 {
+    (hz << FRACTION_BITS).div_ceil(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unset_clock_only_makes_bounds_longer() {
+        let unset = Clock::new();
+        let set = Clock::new();
+        for hz in [10_000_000, 2_400_000_000, 8_000_000_000] {
+            assert!(set.set_hz(hz));
+            for us in [0, 1, 50, 1_000, 1_000_000, 3_600_000_000] {
+                assert!(unset.ticks(Microseconds(us)) >= set.ticks(Microseconds(us)));
+            }
+        }
+        assert_eq!(unset.hz(), None);
+    }
+
+    #[test]
+    fn ticks_are_never_short_and_hardly_long() {
+        let clock = Clock::new();
+        for hz in [10_000_000, 1_193_182_000, 2_399_999_999, 3_333_333_333] {
+            assert!(clock.set_hz(hz));
+            assert_eq!(clock.hz(), Some(hz));
+            for us in [1u64, 7, 1_000, 999_983, 60_000_000] {
+                let exact = (us as u128 * hz as u128).div_ceil(1_000_000) as u64;
+                let ticks = clock.ticks(Microseconds(us));
+                assert!(ticks >= exact, "{hz} {us}");
+                assert!(ticks - exact <= 1 + exact / 1_000_000, "{hz} {us}: {ticks} for {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_saturate_and_nonsense_is_refused() {
+        let clock = Clock::new();
+        assert_eq!(clock.ticks(Microseconds(u64::MAX)), u64::MAX);
+        assert_eq!(Microseconds::from_millis(u64::MAX), Microseconds(u64::MAX));
+        let before = clock.ticks(Microseconds(1));
+        for hz in [0, 9_999_999, 8_000_000_001, u64::MAX] {
+            assert!(!clock.set_hz(hz));
+        }
+        assert_eq!((clock.hz(), clock.ticks(Microseconds(1))), (None, before));
+    }
+
+    #[test]
+    fn a_wait_ends_when_the_condition_holds_or_the_time_is_over() {
+        let clock = Clock::new();
+        let mut asked = 0;
+        assert!(clock.wait(Microseconds::from_millis(1000), || {
+            asked += 1;
+            asked == 5
+        }));
+        assert_eq!(asked, 5);
+        let start = clock.now();
+        assert!(!clock.wait(Microseconds(100), || false));
+        assert!(clock.now().wrapping_sub(start) > clock.ticks(Microseconds(100)));
+        // With no time at all the condition is still asked.
+        assert!(clock.wait(Microseconds(0), || true));
+    }
+}
