@@ -101,8 +101,8 @@ impl Ledger<'_> {
         NextStage::Superseded
     }
 
-    /// Takes the panic from an owner that stands still: only if nothing changed since `seen`. The new owner goes on
-    /// at level 2 or above.
+    /// Takes the panic from an owner that stands still: only if nothing changed since `seen`. That counts as a
+    /// re-entry, so the new owner goes on one level up.
     #[must_use]
     pub fn take_over(&self, seen: Authority, owner: Owner) -> bool {
         matches!(seen.purpose, Purpose::Panic)
@@ -111,7 +111,7 @@ impl Ledger<'_> {
                 seen,
                 Authority {
                     owner: Some(owner),
-                    level: if seen.level < Level::Second { Level::Second } else { seen.level },
+                    level: seen.level.raised(),
                     epoch: seen.epoch.wrapping_add(1),
                     ..seen
                 },
