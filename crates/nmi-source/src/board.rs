@@ -109,8 +109,8 @@ pub unsafe trait Board: Sync {
     fn name(&self) -> &'static str;
 
     /// Which CPUs this machine's external NMIs should reach, if the board has an opinion. The first board that has
-    /// one decides, the firmware's configuration before all. Asked outside NMI context, before the first CPU is
-    /// ready.
+    /// one decides, over the default of the configuration; what the firmware sets at boot decides before all. Asked
+    /// outside NMI context.
     fn route(&self) -> Option<ExternalNmi> {
         None
     }
