@@ -102,8 +102,8 @@ impl LocalApic {
     pub(crate) fn id(self) -> Option<u32> {
         match self.mode() {
             Mode::Disabled => None,
-            Mode::XApic { .. } => Some(self.read(apic::ID) >> icr_bits::XAPIC_DESTINATION_SHIFT),
-            Mode::X2Apic => Some(self.read(apic::ID)),
+            Mode::XApic { base } => Some(Mapped(base).read(apic::ID) >> icr_bits::XAPIC_DESTINATION_SHIFT),
+            Mode::X2Apic => Some(Msrs.read(apic::ID)),
         }
     }
 
@@ -145,7 +145,7 @@ impl LocalApic {
     fn send(self, ipi: icr::Ipi, to: Destination, clock: &Clock) -> Result<(), SendError> {
         match self.mode() {
             Mode::Disabled => Err(SendError::Disabled),
-            Mode::XApic { .. } => icr::send_xapic(&self, ipi, to, clock),
+            Mode::XApic { base } => icr::send_xapic(&Mapped(base), ipi, to, clock),
             Mode::X2Apic => {
                 let value = icr::x2apic_value(ipi, to)?;
                 cpu::mfence_lfence();
@@ -164,7 +164,8 @@ impl LocalApic {
     pub(crate) fn read_state(self) -> ApicState {
         match self.mode() {
             Mode::Disabled => ApicState::ZERO,
-            Mode::XApic { .. } | Mode::X2Apic => state::read(&self),
+            Mode::XApic { base } => state::read(&Mapped(base)),
+            Mode::X2Apic => state::read(&Msrs),
         }
     }
 
@@ -175,7 +176,8 @@ impl LocalApic {
     pub(crate) fn mask_lvts(self) {
         match self.mode() {
             Mode::Disabled => {}
-            Mode::XApic { .. } | Mode::X2Apic => state::mask_all(&self),
+            Mode::XApic { base } => state::mask_all(&Mapped(base)),
+            Mode::X2Apic => state::mask_all(&Msrs),
         }
     }
 
@@ -190,7 +192,8 @@ impl LocalApic {
     pub(crate) fn program_lint1(self, nmi: bool) -> Result<(), Lint1Error> {
         match self.mode() {
             Mode::Disabled => Err(Lint1Error::Disabled),
-            Mode::XApic { .. } | Mode::X2Apic => lint::program(&self, nmi),
+            Mode::XApic { base } => lint::program(&Mapped(base), nmi),
+            Mode::X2Apic => lint::program(&Msrs, nmi),
         }
     }
 }
@@ -200,45 +203,59 @@ const fn msr_of(offset: u32) -> u32 {
     msr::X2APIC_BASE.wrapping_add(offset >> 4)
 }
 
-/// The address of a register in xAPIC mode.
-#[inline]
-fn address(base: u64, offset: u32) -> *mut u32 {
-    ptr::with_exposed_provenance_mut((base as usize).wrapping_add(offset as usize))
+/// The registers in xAPIC mode, at this physical address.
+struct Mapped(u64);
+
+impl Mapped {
+    #[inline]
+    fn register(&self, offset: u32) -> *mut u32 {
+        ptr::with_exposed_provenance_mut((self.0 as usize).wrapping_add(offset as usize))
+    }
 }
 
-impl Registers for LocalApic {
+impl Registers for Mapped {
     #[inline]
     fn read(&self, offset: u32) -> u32 {
-        match self.mode() {
-            Mode::Disabled => 0,
-            // SAFETY: the page is mapped at its physical address as promised to `current`; registers are 32 bits at
-            // multiples of 16 and are read as such (SDM vol. 3A 11.4.1 "The Local APIC Block Diagram").
-            Mode::XApic { base } => unsafe { address(base, offset).read_volatile() },
-            // SAFETY: CPL 0 as promised to `current`; the register exists as promised to `read`.
-            Mode::X2Apic => unsafe { cpu::rdmsr(msr_of(offset)) as u32 },
-        }
+        // SAFETY: the page is mapped at its physical address as promised to `current`; registers are 32 bits at
+        // multiples of 16 and are read as such (SDM vol. 3A 11.4.1 "The Local APIC Block Diagram").
+        unsafe { self.register(offset).read_volatile() }
     }
 
     #[inline]
     fn write(&self, offset: u32, value: u32) {
-        match self.mode() {
-            Mode::Disabled => {}
-            // SAFETY: as for reading. An uncached store is not reordered with earlier stores (SDM vol. 3A 9.2.2), so
-            // that a sent IPI finds them done.
-            Mode::XApic { base } => unsafe { address(base, offset).write_volatile(value) },
-            // SAFETY: as for reading; this module writes no reserved bit.
-            Mode::X2Apic => unsafe { cpu::wrmsr(msr_of(offset), value as u64) },
-        }
+        // SAFETY: as for reading. An uncached store is not reordered with earlier stores (SDM vol. 3A 9.2.2), so that
+        // the receiver of an IPI finds them done.
+        unsafe { self.register(offset).write_volatile(value) }
     }
 
     #[inline]
     fn read_optional(&self, offset: u32) -> u32 {
-        match self.mode() {
-            Mode::Disabled | Mode::XApic { .. } => self.read(offset),
-            // SAFETY: CPL 0 as promised to `current`; where no exception entry resumes a fault yet, the version
-            // register has said that the register is there.
-            Mode::X2Apic => unsafe { cpu::guarded_rdmsr(msr_of(offset)) }.unwrap_or(0) as u32,
-        }
+        // A register that does not exist is reserved: reading it does not fault.
+        self.read(offset)
+    }
+}
+
+/// The registers in x2APIC mode.
+struct Msrs;
+
+impl Registers for Msrs {
+    #[inline]
+    fn read(&self, offset: u32) -> u32 {
+        // SAFETY: CPL 0 as promised to `current`; the register exists as promised to `read`.
+        unsafe { cpu::rdmsr(msr_of(offset)) as u32 }
+    }
+
+    #[inline]
+    fn write(&self, offset: u32, value: u32) {
+        // SAFETY: as for reading; this module writes no reserved bit.
+        unsafe { cpu::wrmsr(msr_of(offset), value as u64) }
+    }
+
+    #[inline]
+    fn read_optional(&self, offset: u32) -> u32 {
+        // SAFETY: CPL 0 as promised to `current`; where no exception entry resumes a fault yet, the version register
+        // has said that the register is there.
+        unsafe { cpu::guarded_rdmsr(msr_of(offset)) }.unwrap_or(0) as u32
     }
 }
 
