@@ -45,13 +45,19 @@ pub struct Clock {
     hz: AtomicU64,
     /// Ticks per microsecond, with `FRACTION_BITS` bits of fraction, rounded up.
     scale: AtomicU64,
+    /// Microseconds per tick, with 64 bits of fraction, rounded down.
+    inverse: AtomicU64,
 }
 
 impl Clock {
     /// A clock whose frequency is not known: [`ASSUMED_HZ`] stands in.
     #[must_use]
     pub const fn new() -> Self {
-        Self { hz: AtomicU64::new(0), scale: AtomicU64::new(scale(ASSUMED_HZ)) }
+        Self {
+            hz: AtomicU64::new(0),
+            scale: AtomicU64::new(scale(ASSUMED_HZ)),
+            inverse: AtomicU64::new(inverse(ASSUMED_HZ)),
+        }
     }
 
     /// Sets the frequency of the time-stamp counter in Hz; whether it was plausible (10 MHz to 8 GHz) and is now in
@@ -64,6 +70,7 @@ impl Clock {
         }
         // Relaxed: each word is used by itself and either value of it gives a bound; nothing is published by them.
         self.scale.store(scale(hz), Ordering::Relaxed);
+        self.inverse.store(inverse(hz), Ordering::Relaxed);
         self.hz.store(hz, Ordering::Relaxed);
         true
     }
@@ -96,6 +103,24 @@ impl Clock {
         let product = (duration.0 as u128).wrapping_mul(scale as u128).wrapping_add((1 << FRACTION_BITS) - 1);
         let ticks = product >> FRACTION_BITS;
         if ticks > u64::MAX as u128 { u64::MAX } else { ticks as u64 }
+    }
+
+    /// A number of ticks as a duration, rounded down. While no frequency is set it is shorter than the true one, so
+    /// that a bound checked against it is not over too early.
+    #[inline]
+    #[must_use]
+    pub fn duration(&self, ticks: u64) -> Microseconds {
+        // Relaxed: see `set_hz`.
+        let inverse = self.inverse.load(Ordering::Relaxed);
+        // The high half of the product of two u64.
+        Microseconds(((ticks as u128).wrapping_mul(inverse as u128) >> 64) as u64)
+    }
+
+    /// The counter now, in microseconds since it was zero.
+    #[inline]
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.duration(self.now()).0
     }
 
     /// Polls until `condition` holds or the time is over; whether it held. It is asked at least once, and once more
@@ -134,6 +159,11 @@ const fn scale(hz: u64) -> u64 {
     (hz << FRACTION_BITS).div_ceil(1_000_000)
 }
 
+/// Microseconds per tick, times 2^64, rounded down. Fits for every `hz` above 1 MHz.
+const fn inverse(hz: u64) -> u64 {
+    ((1_000_000u128 << 64) / hz as u128) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +194,26 @@ mod tests {
                 assert!(ticks - exact <= 1 + exact / 1_000_000, "{hz} {us}: {ticks} for {exact}");
             }
         }
+    }
+
+    #[test]
+    fn durations_are_never_long_and_hardly_short() {
+        let clock = Clock::new();
+        let unset = Clock::new();
+        for hz in [10_000_000, 2_399_999_999, 8_000_000_000] {
+            assert!(clock.set_hz(hz));
+            for ticks in [0, 1, hz - 1, hz, hz * 1000, u64::MAX] {
+                let exact = (ticks as u128 * 1_000_000 / hz as u128) as u64;
+                let us = clock.duration(ticks).0;
+                assert!(
+                    us <= exact && exact - us <= 1 + exact / 1_000_000_000,
+                    "{hz} {ticks}: {us} for {exact}"
+                );
+                assert!(unset.duration(ticks).0 <= us);
+            }
+        }
+        let before = clock.duration(clock.now()).0;
+        assert!(clock.now_us() >= before);
     }
 
     #[test]
