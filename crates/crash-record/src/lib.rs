@@ -21,3 +21,15 @@ pub use header::{BuildId, Cause, Header};
 pub use registers::{BasicRegisters, RegisterField, RegisterValue};
 pub use summary::CpuSummary;
 pub use writer::{RecordSink, SinkError, Writer};
+
+#[cfg(feature = "std")]
+mod elf_core;
+#[cfg(feature = "std")]
+mod reader;
+
+#[cfg(feature = "std")]
+pub use elf_core::elf_core;
+#[cfg(feature = "std")]
+pub use reader::{
+    BadLine, CpuRecord, CrashRecord, Damage, Memory, NamedValue, OtherRecord, ReadError, Region, read,
+};

@@ -95,7 +95,8 @@ impl<'s, S: RecordSink + ?Sized> Writer<'s, S> {
         self.sequence.saturating_add(1)
     }
 
-    /// Bytes of the lines so far, those of the end not included.
+    /// Bytes of the lines so far, those of the end not included. While counting it is the upper bound, reached when
+    /// all memory can be read.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
@@ -169,7 +170,7 @@ impl<'s, S: RecordSink + ?Sized> Writer<'s, S> {
     ///
     /// `read` copies memory at an address into a buffer of at most [`MEMORY_MAX`] bytes, or says `false` when it
     /// cannot; the record then has a hole there, and says so. It is called once per chunk, in order, and not at all
-    /// while counting.
+    /// while counting. No bytes are no chunk.
     ///
     /// # Errors
     /// As for [`Self::summary`].
@@ -247,6 +248,9 @@ impl<'s, S: RecordSink + ?Sized> Writer<'s, S> {
         mut read: impl FnMut(u64, &mut [u8]) -> bool,
     ) -> Result<(), SinkError> {
         let len = (len as usize).min(MEMORY_MAX * usize::from(u16::MAX));
+        if len == 0 {
+            return self.failed.map_or(Ok(()), Err);
+        }
         let count = parts(len, MEMORY_MAX);
         let mut left = len;
         let mut at = address;
