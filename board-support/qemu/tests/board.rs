@@ -96,6 +96,16 @@ fn a_source_that_firmware_had_disabled_stays_disabled() {
 }
 
 #[test]
+fn a_source_that_raised_the_nmi_ends_armed_whatever_its_disable_bit_read_as() {
+    for (found, left) in [(0x84, 0x00), (0x48, 0x00)] {
+        let model = Model::new([error_bus(found)]);
+        let what = identified(&BOARD, &model);
+        BOARD.acknowledge(&mut model.context(), &what);
+        assert_eq!(model.held(STATUS), left, "found {found:#x}");
+    }
+}
+
+#[test]
 fn a_status_that_never_clears_is_tried_once() {
     let model = Model::new([Register::port8(0x61, "stuck").holds(0xC0).on_write(|_, _| {})]);
     let what = identified(&BOARD, &model);

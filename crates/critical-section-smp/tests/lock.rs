@@ -1,9 +1,9 @@
 //! The lock under the critical section, with threads for CPUs.
 
 use std::cell::UnsafeCell;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use critical_section_smp::{Acquired, CpuIdentity, Released, SectionLock, Stolen};
 
@@ -11,8 +11,18 @@ fn cpu(number: u64) -> CpuIdentity {
     CpuIdentity::new(number).expect("not zero")
 }
 
+/// Enters a section that other CPUs share; they are in it for microseconds each.
 fn enter(lock: &SectionLock, me: CpuIdentity) -> Acquired {
-    lock.acquire(true, || me, thread::yield_now)
+    const CEILING: Duration = Duration::from_secs(20);
+    let start = Instant::now();
+    lock.acquire(
+        true,
+        || me,
+        || {
+            assert!(start.elapsed() < CEILING, "{me} waits for ever");
+            thread::yield_now();
+        },
+    )
 }
 
 /// Enters a section that must be free, own, or open to take-over: waiting for more turns than a take-over needs
@@ -141,27 +151,19 @@ fn nobody_but_the_survivor_takes_over() {
     let lock = SectionLock::new();
     assert_eq!(enter_soon(&lock, cpu(1)), Acquired::Outer);
     lock.owners_are_stopped(cpu(2));
-    let waited = Barrier::new(2);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut turns = 0;
-            let entered = lock.acquire(
-                true,
-                || cpu(3),
-                || {
-                    turns += 1;
-                    if turns == 2 * SectionLock::TURNS_BEFORE_TAKE_OVER {
-                        waited.wait();
-                    }
-                },
-            );
-            assert_eq!(entered, Acquired::Outer);
-            assert_eq!(lock.release(cpu(3)), Released::Free { interrupts_were_on: true });
-        });
-        // The third CPU has waited for longer than a take-over needs, and the owner is still inside.
-        waited.wait();
-        assert_eq!(lock.release(cpu(1)), Released::Free { interrupts_were_on: true });
-    });
+    let mut turns = 0;
+    let entered = lock.acquire(
+        true,
+        || cpu(3),
+        || {
+            turns += 1;
+            if turns == 2 * SectionLock::TURNS_BEFORE_TAKE_OVER {
+                assert_eq!(lock.release(cpu(1)), Released::Free { interrupts_were_on: true });
+            }
+        },
+    );
+    assert_eq!(entered, Acquired::Outer);
+    assert_eq!(turns, 2 * SectionLock::TURNS_BEFORE_TAKE_OVER, "it entered before the owner left");
     assert_eq!(lock.stolen(), None);
 }
 
