@@ -1,0 +1,135 @@
+//! Time, interrupts and registers, as the stop protocol and the boards ask for them.
+//!
+//! # Context
+//! Contain path, any context including NMI. No loop, no panicking operation.
+
+use crate::apic::{Destination, LocalApic};
+use crate::bus::MachineBus;
+use crate::clock::{CLOCK, Microseconds};
+use crate::config::LONGEST_GAP;
+use crate::cpu;
+use crate::frame::TrapFrame;
+use crate::runtime::Runtime;
+use core::sync::atomic::Ordering;
+use nmi_source::{Bus, NmiEnvironment};
+use stop_protocol::{Awaited, CpuIndex, Deadline, Limits, Patience, RegisterSource, Stage, Transport, Turn};
+
+/// The clock of one wait.
+pub(crate) struct RuntimePatience<'r> {
+    runtime: &'r Runtime,
+    /// Instead of the configured silence and ceiling, for a shootdown with a bound of its own.
+    bound: Option<Microseconds>,
+    deadline: Deadline,
+}
+
+impl<'r> RuntimePatience<'r> {
+    pub(crate) fn new(runtime: &'r Runtime, bound: Option<Microseconds>) -> Self {
+        let nothing = Limits { resend: 0, idle: 0, ceiling: 0, longest_gap: 0 };
+        Self { runtime, bound, deadline: Deadline::new(CLOCK.now(), nothing) }
+    }
+
+    fn limits(&self, awaited: Awaited) -> Limits {
+        let timings = &self.runtime.config.timings;
+        let longest_gap = CLOCK.ticks(LONGEST_GAP);
+        let only = |bound: Microseconds| {
+            let ticks = CLOCK.ticks(bound);
+            Limits { resend: u64::MAX, idle: ticks, ceiling: u64::MAX, longest_gap }
+        };
+        match (awaited, self.bound) {
+            (Awaited::Containment, None) => Limits {
+                resend: CLOCK.ticks(timings.resend),
+                idle: CLOCK.ticks(timings.silence),
+                ceiling: CLOCK.ticks(timings.ceiling),
+                longest_gap,
+            },
+            (Awaited::Containment, Some(bound)) => Limits {
+                resend: CLOCK.ticks(timings.resend),
+                idle: CLOCK.ticks(bound),
+                ceiling: CLOCK.ticks(bound),
+                longest_gap,
+            },
+            (Awaited::Publication, _) => only(timings.publication),
+            // A guard gives the owner's own wait its whole ceiling, and what the stage may take besides.
+            (Awaited::Stage(Stage::Elected | Stage::Contain), _) => {
+                only(Microseconds(timings.ceiling.0.saturating_add(timings.stage.0)))
+            }
+            (Awaited::Stage(Stage::Record), _) => only(timings.record),
+            (
+                Awaited::Stage(Stage::Settle | Stage::Report | Stage::Hooks | Stage::Final | Stage::Done),
+                _,
+            ) => only(timings.stage),
+        }
+    }
+}
+
+impl Patience for RuntimePatience<'_> {
+    fn begin(&mut self, awaited: Awaited) {
+        self.deadline = Deadline::new(CLOCK.now(), self.limits(awaited));
+    }
+
+    fn turn(&mut self, progress: bool) -> Turn {
+        cpu::pause();
+        self.deadline.turn(CLOCK.now(), progress)
+    }
+}
+
+/// The local APIC as the way to the others, and when it was first used.
+pub(crate) struct ApicTransport<'r> {
+    runtime: &'r Runtime,
+    apic: LocalApic,
+}
+
+impl<'r> ApicTransport<'r> {
+    pub(crate) fn new(runtime: &'r Runtime) -> Self {
+        // SAFETY: CPL 0, as in every context of this crate.
+        Self { runtime, apic: unsafe { LocalApic::current() } }
+    }
+
+    fn note_sent(&self) {
+        // Relaxed, both: only the owner writes it, and others read it after the panic has passed to them.
+        if self.runtime.stamps.sent.load(Ordering::Relaxed) == 0 {
+            self.runtime.stamps.sent.store(CLOCK.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Transport for ApicTransport<'_> {
+    fn send(&mut self, _cpu: CpuIndex, apic_id: u32) {
+        // SAFETY: the ledger sends only to CPUs that proved that they can take an NMI. A failure is not acted on: the
+        // CPU is then found silent, sent to once more, and named.
+        let _ = unsafe { self.apic.send_nmi(Destination::One(apic_id), &CLOCK) };
+        self.note_sent();
+    }
+
+    fn send_to_all_others(&mut self) -> bool {
+        // SAFETY: the ledger does so only when every CPU of the machine proved that it can take an NMI.
+        let sent = unsafe { self.apic.send_nmi(Destination::AllOthers, &CLOCK) }.is_ok();
+        if sent {
+            self.note_sent();
+        }
+        sent
+    }
+}
+
+/// What a board gets in an NMI on `cpu` that interrupted `frame`.
+pub(crate) struct BoardEnvironment<'a> {
+    pub runtime: &'static Runtime,
+    pub cpu: CpuIndex,
+    pub frame: &'a TrapFrame,
+}
+
+impl NmiEnvironment for BoardEnvironment<'_> {
+    fn poll_stop(&self) {
+        if let Some(order) = self.runtime.ledger.ordered(self.cpu) {
+            self.runtime.stop_here(self.cpu, RegisterSource::Poll, order, self.frame);
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        CLOCK.now_us()
+    }
+
+    fn bus(&self) -> Bus<'_> {
+        Bus::new(&MachineBus, &MachineBus)
+    }
+}
