@@ -117,8 +117,8 @@ pub unsafe trait Board: Sync {
 
     /// Reads the device's registers: did it raise this NMI?
     ///
-    /// NMI context, one CPU at a time. It changes no register: an NMI that turns out to be a panic leaves the
-    /// device as it was found until [`Board::acknowledge`].
+    /// NMI context, one CPU at a time; a second one only if the first did not come back within the runtime's bound.
+    /// It changes no register: what the NMI left in the device stays until [`Board::acknowledge`].
     fn identify(&self, cx: &mut NmiContext<'_>) -> Identification;
 
     /// Clears the cause that [`Board::identify`] found and arms the source again, so that a next NMI can arrive.

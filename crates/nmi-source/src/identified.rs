@@ -57,7 +57,8 @@ impl Identified {
         self.source
     }
 
-    /// What follows from it.
+    /// What follows from it, as far as the board is concerned. `Ignore` is final; a `Panic` is one only if the
+    /// firmware's own [`Policies`](crate::Policies) say so too.
     #[must_use]
     pub const fn policy(&self) -> Policy {
         self.policy
