@@ -17,12 +17,14 @@
 //! [`exit_success`] as the final action ends QEMU with a status that a script can tell from all others.
 #![no_std]
 
+mod broadcast;
 mod error_bus;
 #[cfg(target_arch = "x86_64")]
 mod exit;
 mod pvpanic;
 mod registers;
 
+pub use broadcast::broadcast_nmi_after;
 #[cfg(target_arch = "x86_64")]
 pub use exit::{SUCCESS, SUCCESS_STATUS, exit, exit_success};
 

@@ -28,3 +28,23 @@ pub const DEBUG_EXIT: u16 = 0xF4;
 
 /// What every byte-wide port reads as when nothing answers there.
 pub const ABSENT: u8 = 0xFF;
+
+/// The I/O APIC's index register. Intel 82093AA data sheet, 3.1.1; its address in QEMU is the architectural default.
+pub const IOAPIC_SELECT: u64 = 0xFEC0_0000;
+/// The I/O APIC's data register. 82093AA, 3.1.2.
+pub const IOAPIC_DATA: u64 = 0xFEC0_0010;
+/// Low half of the first redirection entry. 82093AA, 3.2.4.
+pub const REDIRECTION_LOW: u32 = 0x10;
+/// High half of the first redirection entry.
+pub const REDIRECTION_HIGH: u32 = 0x11;
+/// Delivery mode NMI, physical destination, edge, unmasked; the vector is not used.
+pub const ROUTE_NMI: u32 = 0b100 << 8;
+/// Destination field of every CPU.
+pub const ROUTE_DESTINATION_ALL: u32 = 0xFF << 24;
+
+/// Control word register of the interval timer. Intel 8254 data sheet, "Control Word Format".
+pub const PIT_CONTROL: u16 = 0x43;
+/// Counter 0 of the interval timer.
+pub const PIT_CHANNEL_0: u16 = 0x40;
+/// Counter 0, low byte then high byte, mode 0 (interrupt on terminal count), binary.
+pub const PIT_ONE_SHOT: u8 = 0x30;

@@ -11,8 +11,16 @@ use stop_protocol::CpuIndex;
 use crate::Bus;
 
 /// A span of time in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Microseconds(pub u64);
+
+impl Microseconds {
+    /// This many milliseconds.
+    #[must_use]
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(milliseconds.saturating_mul(1000))
+    }
+}
 
 /// What the runtime provides to boards.
 pub trait NmiEnvironment {

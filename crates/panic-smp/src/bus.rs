@@ -4,7 +4,7 @@
 //! NMI context: single accesses, no wait, no lock.
 
 use crate::cpu;
-use nmi_source::{Mmio, Port};
+use nmi_source::{Bus, Mmio, Port};
 
 /// Ports and memory-mapped registers of the machine that this runs on. Only handed to boards, which have promised
 /// (`unsafe impl Board`) which registers they touch.
@@ -62,4 +62,14 @@ impl Mmio for MachineBus {
     volatile_access!(read16, write16, u16);
     volatile_access!(read32, write32, u32);
     volatile_access!(read64, write64, u64);
+}
+
+/// The machine's ports and memory-mapped registers, for firmware outside NMI context.
+///
+/// # Safety
+/// CPL 0; memory-mapped registers are mapped at their physical addresses; no access through it has an effect on memory
+/// that Rust owns.
+#[must_use]
+pub unsafe fn machine_bus() -> Bus<'static> {
+    Bus::new(&MachineBus, &MachineBus)
 }

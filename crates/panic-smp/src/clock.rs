@@ -8,18 +8,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cpu;
-
-/// A duration in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Microseconds(pub u64);
-
-impl Microseconds {
-    /// This many milliseconds.
-    #[must_use]
-    pub const fn from_millis(milliseconds: u64) -> Self {
-        Self(milliseconds.saturating_mul(1000))
-    }
-}
+pub use nmi_source::Microseconds;
 
 /// Frequency assumed until one is set: above that of any time-stamp counter built, so that a bound in microseconds
 /// only becomes longer than asked for, never shorter.

@@ -61,6 +61,7 @@ pub use api::{
     panic_smp_self_stop,
 };
 pub use block::InterruptStacks;
+pub use bus::machine_bus;
 pub use capabilities::Unsupported;
 pub use clock::Microseconds;
 pub use config::{Config, FinalAction, NmiHandler, Region, Timings};
