@@ -1,0 +1,62 @@
+//! Building firmware, and finding what was built.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::process;
+use crate::tools::{self, FIRMWARE_TARGET};
+use crate::workspace::{Package, Workspace};
+
+/// The folders whose packages are firmware.
+const FOLDERS: &[&str] = &["examples", "tests/firmware"];
+
+/// A full build from nothing, on a slow machine.
+const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// A firmware image: the ELF with its debug information, which QEMU also boots.
+#[derive(Clone)]
+pub struct Image {
+    /// The ELF.
+    pub elf: PathBuf,
+}
+
+/// The names that `run` and `image` accept.
+pub fn names(workspace: &Workspace) -> Vec<&str> {
+    packages(workspace).flat_map(|p| p.binaries.iter().map(String::as_str)).collect()
+}
+
+/// Builds every firmware package, as `cargo firmware` does.
+pub fn build_all(workspace: &Workspace) -> Result<()> {
+    tools::RUST_TARGET.require()?;
+    let mut command = workspace.cargo();
+    command.arg("firmware");
+    process::run(&command, BUILD_LIMIT)?.ok().map(drop)
+}
+
+/// Builds the firmware called `name` and gives its image.
+pub fn build(workspace: &Workspace, name: &str) -> Result<Image> {
+    tools::RUST_TARGET.require()?;
+    let package = packages(workspace).find(|p| p.binaries.iter().any(|b| b == name));
+    let package = package.ok_or_else(|| {
+        Error::Invalid(format!("no example `{name}`; there are: {}", names(workspace).join(", ")))
+    })?;
+    let mut command = workspace.cargo();
+    command.args(["build", "--target", FIRMWARE_TARGET, "--profile", "firmware", "--package", &package.name]);
+    process::run(&command, BUILD_LIMIT)?.ok()?;
+    built(workspace, name)
+}
+
+/// The image called `name`, as the last build left it.
+pub fn built(workspace: &Workspace, name: &str) -> Result<Image> {
+    let elf = workspace.target.join(FIRMWARE_TARGET).join("firmware").join(name);
+    if !elf.is_file() {
+        return Err(Error::Invalid(format!("{} was not built", workspace.shown(&elf))));
+    }
+    Ok(Image { elf })
+}
+
+/// The packages that are firmware.
+pub fn packages(workspace: &Workspace) -> impl Iterator<Item = &Package> {
+    workspace.packages.iter().filter(|p| FOLDERS.iter().any(|f| p.folder.starts_with(Path::new(f))))
+}

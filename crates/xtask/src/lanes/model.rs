@@ -1,0 +1,48 @@
+//! The stop protocol's shipped source under the model checker, with its counts and times shown.
+
+use std::time::{Duration, Instant};
+
+use super::{BUILD, Checks, Context, cargo_tests};
+use crate::process;
+
+const PACKAGE: &str = "panic-smp-model";
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// The lane. It has a target folder of its own, since `--cfg loom` would rebuild everything in the common one.
+pub fn run(context: &Context, checks: &mut Checks) {
+    let command = || {
+        let mut command = context.workspace.cargo();
+        command
+            .env("CARGO_TARGET_DIR", context.workspace.target.join("model"))
+            .env("RUSTFLAGS", "--cfg loom");
+        command.args(["test", "--release", "--package", PACKAGE]);
+        command
+    };
+    let mut build = command();
+    build.arg("--no-run");
+    if !checks.check(BUILD, || process::run(&build, LIMIT)?.ok().map(drop)) {
+        return;
+    }
+    let mut test = command();
+    test.args(["--no-fail-fast", "--", "--show-output"]);
+    let start = Instant::now();
+    match process::run(&test, LIMIT) {
+        Ok(output) => {
+            cargo_tests::push_all(checks, &output);
+            for line in counts(&output.text) {
+                checks.note(line);
+            }
+            checks.note(format!("wall time {:.1} s", start.elapsed().as_secs_f64()));
+        }
+        Err(error) => {
+            checks.check("run", || Err(error));
+        }
+    }
+}
+
+/// The lines that the passed tests printed, each with a number in it: what was explored.
+fn counts(text: &str) -> impl Iterator<Item = &str> {
+    let shown = text.lines().skip_while(|l| *l != "successes:");
+    let shown = shown.take_while(|l| !l.starts_with("test result:"));
+    shown.filter(|l| !l.starts_with("---- ") && l.contains(|c: char| c.is_ascii_digit())).take(60)
+}
