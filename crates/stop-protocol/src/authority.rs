@@ -56,7 +56,9 @@ pub struct Authority {
     pub epoch: u16,
 }
 
-// Layout of the word: 31:0 index or APIC id | 33:32 owner kind | 34 purpose | 37:36 level | 43:40 stage | 63:48 epoch.
+// Layout of the word: 31:0 index or APIC id | 33:32 owner kind | 34 purpose | 37:36 level less one | 43:40 stage |
+// 63:48 epoch. The level is stored less one, so that the word that memory starts with is the one that nobody encodes
+// to: a compare-exchange from it must succeed.
 const KIND_SHIFT: u32 = 32;
 const KIND_CPU: u64 = 1;
 const KIND_ANONYMOUS: u64 = 2;
@@ -102,7 +104,7 @@ impl Authority {
         };
         id | kind << KIND_SHIFT
             | purpose
-            | (self.level as u64) << LEVEL_SHIFT
+            | (self.level as u64).wrapping_sub(Level::First as u64) << LEVEL_SHIFT
             | (self.stage as u64) << STAGE_SHIFT
             | (self.epoch as u64) << EPOCH_SHIFT
     }
@@ -115,9 +117,10 @@ impl Authority {
             _ => None,
         };
         let purpose = if word & PURPOSE_PANIC == 0 { Purpose::Shootdown } else { Purpose::Panic };
-        let level = match Level::from_code((word >> LEVEL_SHIFT & 3) as u8) {
+        let level = match Level::from_code(((word >> LEVEL_SHIFT & 3) as u8).wrapping_add(Level::First as u8))
+        {
             Some(level) => level,
-            None => Level::First,
+            None => Level::Third,
         };
         let stage = match Stage::from_code((word >> STAGE_SHIFT & 0xF) as u8) {
             Some(stage) => stage,
@@ -135,6 +138,7 @@ mod tests {
     fn zero_is_nobody_at_the_start() {
         let nobody = Authority::decode(0);
         assert_eq!((nobody.owner, nobody.stage, nobody.level), (None, Stage::Elected, Level::First));
+        assert_eq!(nobody.encode(), 0);
     }
 
     #[test]
