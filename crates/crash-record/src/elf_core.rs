@@ -25,10 +25,11 @@ const PRSTATUS_PID: usize = 32;
 const SIGABRT: u16 = 6;
 /// The name of our own notes.
 const VENDOR: &[u8] = b"PANIC-SMP\0";
-/// One per CPU: see the README.
-const NT_VENDOR_CPU: u32 = 1;
+/// One per CPU: see the README. BFD goes by the type alone where it does not know the name, so the types are far from
+/// those of "CORE": with type 2, gdb takes our note for floating-point registers.
+const NT_VENDOR_CPU: u32 = 0x5053_4D01;
 /// One per core: the payload of the record's header chunk.
-const NT_VENDOR_HEADER: u32 = 2;
+const NT_VENDOR_HEADER: u32 = 0x5053_4D02;
 /// Program headers are counted in 16 bits, and the largest number has another meaning.
 const MAX_LOADS: usize = 0xFFF0;
 

@@ -76,7 +76,8 @@ fn record_with(firmware: &Firmware, winner: u16) -> CrashRecord {
         ..registers(cpu)
     };
     let header = crash_record::Header { winner: Some(stop_protocol::CpuIndex(winner)), ..header(4) };
-    read(&record_of(header, FULL, registers)).unwrap()
+    // Once without extended state: gdb must not find any elsewhere.
+    read(&record_of(header, Plan { extended: winner != 0, ..FULL }, registers)).unwrap()
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn every_cpu_is_a_thread_with_its_true_registers() {
         let record = record_with(&firmware, winner);
         let core = dir.join(format!("winner-{winner}.core"));
         std::fs::write(&core, elf_core(&record)).unwrap();
-        let text = gdb(&firmware.path, &core, &["info threads"]);
+        let text = gdb(&firmware.path, &core, &["info threads", "thread apply all bt"]);
         let names = ["worker", "idle", "panicking"];
 
         // The winner's thread is the current one.
