@@ -68,6 +68,8 @@ pub struct IndirectCalls {
     pub function: Pattern,
     /// What the pointer may be. All of it is walked. Empty: the rule's author vouches for the callee.
     pub targets: Vec<Targets>,
+    /// Whether an image that has none of them is accepted.
+    pub optional: bool,
     /// Why it is right there.
     pub reason: String,
 }

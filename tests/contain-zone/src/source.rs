@@ -14,12 +14,19 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Whether this is code of the core library, for which its caller answers.
+    /// Whether this is code of the core library, for which its caller answers. A name like `<u64 as Trait>::method` does
+    /// not tell; its file does. No file alone, though: code that the optimiser moved has a function and a foreign line.
     fn is_library(&self) -> bool {
-        let by_name = self.function.as_deref().is_some_and(|name| {
-            ["core::", "<core::", "alloc::", "<alloc::"].iter().any(|prefix| name.starts_with(prefix))
-        });
-        by_name || self.place.as_deref().is_some_and(|place| place.contains("library/core/src/"))
+        let name = self.function.as_deref().unwrap_or("<");
+        let by_name =
+            ["core::", "<core::", "alloc::", "<alloc::"].iter().any(|prefix| name.starts_with(prefix));
+        by_name || (name.starts_with('<') && self.has_library_place())
+    }
+
+    fn has_library_place(&self) -> bool {
+        let is_library =
+            |place: &str| ["library/core/src/", "library/stdarch/"].iter().any(|part| place.contains(part));
+        self.place.as_deref().is_some_and(is_library)
     }
 }
 
@@ -45,17 +52,28 @@ impl<'a> SourceLines<'a> {
         while let Ok(Some(frame)) = found.next() {
             let function =
                 frame.function.as_ref().and_then(|name| name.raw_name().ok().map(|raw| demangle(&raw)));
+            // Line 0: the compiler's own code.
             let place = frame
                 .location
-                .and_then(|location| Some(format!("{}:{}", location.file?, location.line.unwrap_or(0))));
+                .and_then(|at| Some(format!("{}:{}", at.file?, at.line.filter(|line| *line > 0)?)));
             frames.push(Frame { function, place });
         }
         frames
     }
 
-    /// Returns `file:line` of an instruction.
-    pub(crate) fn place(&self, address: u64) -> Option<String> {
-        self.frames(address).into_iter().next().and_then(|frame| frame.place)
+    /// Returns `file:line` of the first of these instructions that has one; of library code that of its caller, which
+    /// tells more.
+    pub(crate) fn place(&self, addresses: &[u64]) -> Option<String> {
+        let mut library = None;
+        for address in addresses {
+            for frame in self.frames(*address).into_iter().filter(|frame| frame.place.is_some()) {
+                if !frame.is_library() && !frame.has_library_place() {
+                    return frame.place;
+                }
+                library = library.or(frame.place);
+            }
+        }
+        library
     }
 
     /// Returns the function that answers for the code at `addresses`: the innermost one that encloses all of them and is

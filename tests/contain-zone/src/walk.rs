@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
                 function: self.name(entry),
                 owner,
                 address: found.header,
-                source: self.lines.place(found.header),
+                source: self.lines.place(&found.body),
                 reason,
             });
         }
@@ -219,7 +219,7 @@ impl<'a> Walk<'a> {
                     pattern
                 }
             };
-            if targets.len() == before {
+            if targets.len() == before && !rule.optional {
                 let detail = format!("nothing in the image is {named}, which {} is said to call", owners[0]);
                 self.offend(OffenceKind::NoTarget, entry, call.at, detail);
             }
@@ -227,20 +227,22 @@ impl<'a> Walk<'a> {
         self.report.indirect_calls.push(IndirectCallSite {
             owner: owners.into_iter().next().unwrap_or_default(),
             address: call.at,
-            source: self.lines.place(call.at),
+            source: self.lines.place(&[call.at]),
             reason: rule.reason.clone(),
             targets: targets.iter().map(|target| self.name(*target)).collect(),
         });
         targets.into_iter().collect()
     }
 
-    /// The method in one slot of a vtable, or all methods.
+    /// The method in one slot of a vtable, or all methods when the slot is not known. None for a slot in the header,
+    /// which no call names: then the pointer is no vtable's, but a function pointer in memory.
     fn methods(&self, vtable: u64, slot: Option<u64>) -> Vec<u64> {
         const HEADER: u64 = 24;
         let method = |at: u64| self.image.constant_word(at).filter(|target| self.image.is_function(*target));
         match slot {
-            Some(offset) if offset >= HEADER => method(vtable.wrapping_add(offset)).into_iter().collect(),
-            _ => (0..64).map_while(|index| method(vtable.wrapping_add(HEADER + 8 * index))).collect(),
+            Some(offset) if offset < HEADER => Vec::new(),
+            Some(offset) => method(vtable.wrapping_add(offset)).into_iter().collect(),
+            None => (0..64).map_while(|index| method(vtable.wrapping_add(HEADER + 8 * index))).collect(),
         }
     }
 
@@ -278,7 +280,7 @@ impl<'a> Walk<'a> {
             .unwrap_or_else(|| callee.name().to_owned());
         let mut offence =
             self.offence(OffenceKind::ForbiddenCall, entry, at, format!("calls {name}: {}", rule.what));
-        offence.chain.push(Link { function: name, address: target, source: self.lines.place(target) });
+        offence.chain.push(Link { function: name, address: target, source: self.lines.place(&[target]) });
         self.report.offences.push(offence);
         false
     }
@@ -401,14 +403,14 @@ impl<'a> Walk<'a> {
         let mut chain = Vec::new();
         let (mut function, mut at) = (entry, address);
         loop {
-            chain.push(Link { function: self.name(function), address: at, source: self.lines.place(at) });
+            chain.push(Link { function: self.name(function), address: at, source: self.lines.place(&[at]) });
             match self.nodes.get(&function).and_then(|node| node.parent) {
                 Some((caller, call)) => (function, at) = (caller, call),
                 None => break,
             }
         }
         chain.reverse();
-        Offence { kind, detail, address, source: self.lines.place(address), chain }
+        Offence { kind, detail, address, source: self.lines.place(&[address]), chain }
     }
 }
 

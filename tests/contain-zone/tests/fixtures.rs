@@ -91,6 +91,7 @@ fn clean_rules() -> Rules {
         indirect_calls: vec![IndirectCalls {
             function: "clean::middle".into(),
             targets: vec![Targets::VtableSlot("<clean::* as clean::Source>::identify".into())],
+            optional: false,
             reason: "the sources".into(),
         }],
         loops: vec![exception("clean::wait_bounded")],
@@ -190,6 +191,7 @@ fn an_allowed_dyn_call_is_followed() {
             .map(|caller| IndirectCalls {
                 function: caller.into(),
                 targets: vec![Targets::Functions(target.into())],
+                optional: false,
                 reason: "the board".into(),
             })
             .into(),
