@@ -118,6 +118,22 @@ fn memory_that_the_machine_cannot_read_is_a_hole_that_is_named() {
 }
 
 #[test]
+fn a_count_that_changed_after_the_header_is_no_loss() {
+    for announced in [0, 3, 1000] {
+        let mut sink = Lines::new(usize::MAX);
+        let header = Header { total_chunks: announced, ..header(4) };
+        let mut writer = Writer::begin(&mut sink, &header).unwrap();
+        emit(&mut writer, FULL, registers).unwrap();
+        let end = writer.finish().unwrap();
+        let record = read(&sink.text).unwrap();
+        assert!(record.is_complete());
+        assert_eq!(record.total_chunks, Some(end));
+        let noted = [Damage::CountMismatch { header: announced, end }];
+        assert_eq!(record.damage, if announced == 0 { &[] } else { noted.as_slice() });
+    }
+}
+
+#[test]
 fn of_two_records_the_last_complete_one_is_taken() {
     let first = record(FULL);
     let second = record_of(Header { tsc_decision: 7, ..header(2) }, SMALL, registers);

@@ -79,7 +79,8 @@ pub enum Damage {
         /// Number of the last.
         last: u32,
     },
-    /// The header and the end state different numbers of chunks.
+    /// The header and the end state different numbers of chunks. No loss: the machine changed between counting and
+    /// sending, as when a CPU answers late; the end counts.
     CountMismatch {
         /// What the header says.
         header: u32,
@@ -125,11 +126,10 @@ impl Damage {
             Self::NoHeader
             | Self::NoEnd
             | Self::Missing { .. }
-            | Self::CountMismatch { .. }
             | Self::Conflict { .. }
             | Self::PartialItem { .. }
             | Self::Undecodable { .. } => true,
-            Self::BadLine(_) | Self::Unreadable { .. } => false,
+            Self::CountMismatch { .. } | Self::BadLine(_) | Self::Unreadable { .. } => false,
         }
     }
 }
@@ -142,7 +142,7 @@ impl fmt::Display for Damage {
             Self::Missing { first, last } if first == last => write!(f, "chunk {first} is missing"),
             Self::Missing { first, last } => write!(f, "chunks {first} to {last} are missing"),
             Self::CountMismatch { header, end } => {
-                write!(f, "the header states {header} chunks, the end states {end}")
+                write!(f, "the header announced {header} chunks, and {end} were sent")
             }
             Self::BadLine(BadLine { line, problem, .. }) => write!(f, "line {line} of the log is {problem}"),
             Self::Conflict { sequence } => {

@@ -71,12 +71,11 @@ impl Candidate {
         Some(u32::from_le_bytes(*chunk.payload.first_chunk()?))
     }
 
-    /// The number of chunks that the record should have, if anything says.
+    /// The number of chunks that the record should have, if anything says. The end knows better than the header what
+    /// was sent: the count in the header was made before.
     fn total(&self) -> Option<u32> {
-        self.header()
-            .map(|header| header.total_chunks)
-            .filter(|&total| total != 0)
-            .or_else(|| self.end_count())
+        self.end_count()
+            .or_else(|| self.header().map(|header| header.total_chunks).filter(|&total| total != 0))
     }
 
     fn is_complete(&self) -> bool {
