@@ -1,38 +1,49 @@
-//! What a run's serial log holds: the record as decoded here, and the report made of it.
+//! What a run's serial log holds, as the post-mortem reads it, and what tasks ask of it.
 
-use crash_record::{CpuRecord, CrashRecord};
+use crash_record::CpuRecord;
+use postmortem::Analysis;
+use serde_json::Value;
 use stop_protocol::{Containment, RegisterSource};
 
 /// The dump of one run, whole or not.
 pub struct Dump {
-    /// What to show a person.
-    pub report: String,
-    /// The ELF core; `None` when the log holds no record.
-    pub core: Option<Vec<u8>>,
-    /// Why the log holds no record, or the record.
-    record: Result<CrashRecord, crash_record::ReadError>,
+    analysis: Analysis,
 }
 
 impl Dump {
-    /// Decodes the record in `serial`.
-    pub fn of(serial: &[u8]) -> Dump {
-        let record = crash_record::read(serial);
-        let core = record.as_ref().ok().map(crash_record::elf_core);
-        let report = match &record {
-            Ok(record) => format!("{} CPUs: {}", record.cpus.len(), outcome(&record.cpus)),
-            Err(error) => error.to_string(),
-        };
-        Dump { report, core, record }
+    /// Reads the record in `serial` with the symbols of `elf`.
+    pub fn of(serial: &[u8], elf: &[u8]) -> Dump {
+        Dump { analysis: postmortem::analyse(serial, Some(elf)) }
+    }
+
+    /// The report for a person.
+    pub fn report(&self) -> String {
+        self.analysis.report_text().trim_end().to_owned()
+    }
+
+    /// The report as data.
+    pub fn json(&self) -> Value {
+        self.analysis.to_json()
+    }
+
+    /// The ELF core; `None` when the log holds no record.
+    pub fn core(&self) -> Option<Vec<u8>> {
+        self.analysis.core()
     }
 
     /// Whether everything that the machine sent has arrived.
     pub fn is_complete(&self) -> bool {
-        self.record.as_ref().is_ok_and(CrashRecord::is_complete)
+        self.analysis.is_complete()
     }
 
     /// What arrived about each CPU, by index.
     pub fn cpus(&self) -> &[CpuRecord] {
-        self.record.as_ref().map_or(&[], |record| &record.cpus)
+        self.analysis.record.as_ref().map_or(&[], |record| &record.cpus)
+    }
+
+    /// The CPU that won the panic.
+    pub fn winner(&self) -> Option<usize> {
+        Some(usize::from(self.analysis.record.as_ref().ok()?.winner()?.0))
     }
 
     /// The CPUs that the runtime lost.
@@ -132,7 +143,7 @@ mod tests {
 
     #[test]
     fn silence_is_no_record() {
-        let dump = Dump::of(b"armed: 4 CPUs\r\n");
-        assert!(!dump.is_complete() && dump.core.is_none() && dump.cpus().is_empty());
+        let dump = Dump::of(b"armed: 4 CPUs\r\n", b"");
+        assert!(!dump.is_complete() && dump.core().is_none() && dump.cpus().is_empty());
     }
 }

@@ -94,7 +94,8 @@ impl Machine {
             let serial = Arc::clone(&serial);
             std::thread::spawn(move || serial.follow(pipe, log_file));
         }
-        let qmp = Qmp::connect(&folder.qmp(), (started + Duration::from_secs(20)).min(deadline));
+        let has_ended = || !matches!(emulator.wait_until(Instant::now()), Ok(None));
+        let qmp = Qmp::connect(&folder.qmp(), (started + Duration::from_secs(20)).min(deadline), has_ended);
         let qmp = qmp.map_err(|e| {
             let said = std::fs::read_to_string(&errors).unwrap_or_default();
             Error::Guest(format!("{e}\n`{}` said: {}", process::line(&command), said.trim()))

@@ -120,8 +120,8 @@ pub fn run(command: &Command, limit: Duration) -> Result<Output> {
 
 /// `command` as a person would type it.
 pub fn line(command: &Command) -> String {
-    // Set for every cargo command, and no part of what a person types.
-    const SILENT: &[&str] = &["CARGO_TARGET_DIR", "CARGO_TERM_COLOR"];
+    // Settings of this task, and no part of what a person types.
+    const SILENT: &[&str] = &["CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "DEBIAN_FRONTEND"];
     let mut words: Vec<String> = Vec::new();
     for (key, value) in command.get_envs() {
         if let (Some(key), Some(value)) = (key.to_str(), value.and_then(|v| v.to_str()))

@@ -15,12 +15,13 @@ pub struct Qmp {
 }
 
 impl Qmp {
-    /// Connects to the socket at `path`, which QEMU creates soon after its start, and leaves negotiation mode.
-    pub fn connect(path: &Path, deadline: Instant) -> Result<Qmp> {
+    /// Connects to the socket at `path`, which QEMU creates soon after its start, and leaves negotiation mode. Gives up
+    /// at once when QEMU `has_ended`.
+    pub fn connect(path: &Path, deadline: Instant, mut has_ended: impl FnMut() -> bool) -> Result<Qmp> {
         let socket = loop {
             match UnixStream::connect(path) {
                 Ok(socket) => break socket,
-                Err(source) if Instant::now() >= deadline => {
+                Err(source) if Instant::now() >= deadline || has_ended() => {
                     return Err(Error::Io { path: path.to_owned(), source });
                 }
                 // Paces the polling: nothing announces the socket but its existence.
@@ -104,7 +105,7 @@ mod tests {
     fn events_before_the_answer_are_passed_over() {
         let (path, thread) =
             emulator(&["{\"return\": {}}\n", "{\"event\": \"STOP\"}\n{\"return\": {\"running\": true}}\n"]);
-        let mut qmp = Qmp::connect(&path, soon()).unwrap();
+        let mut qmp = Qmp::connect(&path, soon(), || false).unwrap();
         let status = qmp.execute("query-status", json!({}), soon()).unwrap();
         assert_eq!(status["running"], true);
         assert_eq!(thread.join().unwrap()[1]["execute"], "query-status");
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn a_refused_command_is_an_error_that_names_it() {
         let (path, _thread) = emulator(&["{\"return\": {}}\n", "{\"error\": {\"desc\": \"no such\"}}\n"]);
-        let mut qmp = Qmp::connect(&path, soon()).unwrap();
+        let mut qmp = Qmp::connect(&path, soon(), || false).unwrap();
         let error = qmp.execute("fly", json!({}), soon()).unwrap_err().to_string();
         assert!(error.contains("fly") && error.contains("no such"), "{error}");
         std::fs::remove_file(path).unwrap();
@@ -124,7 +125,7 @@ mod tests {
     fn silence_ends_at_the_deadline() {
         let (path, _thread) = emulator(&[]);
         let start = Instant::now();
-        assert!(Qmp::connect(&path, start + Duration::from_millis(100)).is_err());
+        assert!(Qmp::connect(&path, start + Duration::from_millis(100), || false).is_err());
         assert!(start.elapsed() < Duration::from_secs(4));
         std::fs::remove_file(path).unwrap();
     }

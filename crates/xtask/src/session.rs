@@ -83,17 +83,20 @@ pub struct Run {
 /// lacks; the log is there in any case.
 pub fn run(image: &Image, options: &Options, press: Press, files: &Files) -> Result<Run> {
     std::fs::copy(&image.elf, &files.elf).map_err(Error::io(&image.elf))?;
+    let elf = std::fs::read(&files.elf).map_err(Error::io(&files.elf))?;
     let machine = Machine::boot(&image.elf, options, &files.serial)?;
     let driven = drive(machine, options, press);
     // Whatever was said is analysed, also of a run that failed: a partial record is better than none.
     let serial = std::fs::read(&files.serial).map_err(Error::io(&files.serial))?;
-    let dump = Dump::of(&serial);
-    if let Some(core) = &dump.core {
+    let dump = Dump::of(&serial, &elf);
+    let json = serde_json::to_string_pretty(&dump.json()).map_err(|e| Error::Invalid(e.to_string()))?;
+    std::fs::write(&files.json, json + "\n").map_err(Error::io(&files.json))?;
+    if let Some(core) = dump.core() {
         std::fs::write(&files.core, core).map_err(Error::io(&files.core))?;
     }
     let (armed, ended) = driven?;
     if !(ended.complete && dump.is_complete()) {
-        return Err(Error::Guest(format!("the record is not complete\n{}", dump.report.trim_end())));
+        return Err(Error::Guest(format!("the record is not complete\n{}", dump.report())));
     }
     Ok(Run { armed, dump })
 }
@@ -102,6 +105,7 @@ fn drive(mut machine: Machine, options: &Options, press: Press) -> Result<(Optio
     let mut armed = None;
     if let Press::AfterArmed(delay) = press {
         armed = Some(machine.wait_for_line(&armed_line(options.smp), options.limit)?);
+        // Not a wait: the moment of the press is the input of the run.
         std::thread::sleep(delay);
         machine.press()?;
     }

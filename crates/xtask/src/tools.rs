@@ -132,7 +132,8 @@ pub fn set_up(tools: &[&Tool]) -> Result<()> {
         eprintln!("cannot install here (no apt-get, or neither root nor sudo): {}", packages.join(" "));
         return Ok(());
     }
-    install(&packages)
+    install(&packages)?;
+    tools.iter().filter(|t| matches!(t.source, Source::Debian(_))).try_for_each(|t| t.require())
 }
 
 fn install(packages: &[&str]) -> Result<()> {

@@ -32,7 +32,7 @@ pub fn run(workspace: &Workspace, _: &Args) -> Result<bool> {
     let armed = run.armed.unwrap_or_default().as_secs_f64();
     step(&format!("armed after {armed:.2} s; the guest said that the record is complete"));
 
-    println!("{}", run.dump.report.trim_end());
+    println!("{}", run.dump.report());
     println!();
     for file in [&files.serial, &files.core, &files.json, &files.elf] {
         println!("left: {}", workspace.shown(file));

@@ -8,6 +8,7 @@ use crate::firmware;
 use crate::machine::Options;
 use crate::progress::step;
 use crate::session::{self, Files, Press};
+use crate::tools::QEMU;
 use crate::workspace::Workspace;
 
 /// What to run and how. Exits with 0 only when the guest said that the record is complete and it decodes whole.
@@ -36,6 +37,9 @@ pub struct Args {
     /// Where the files go [default: run/EXAMPLE in the target folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
     /// Seconds after which the run is ended as failed
     #[arg(long, value_name = "SECONDS")]
     limit: Option<u64>,
@@ -43,6 +47,9 @@ pub struct Args {
 
 /// Builds and runs the example.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<bool> {
+    if args.qemu.as_os_str() == QEMU.name {
+        QEMU.require()?;
+    }
     step(&format!("building {}", args.example));
     let image = firmware::build(workspace, &args.example)?;
     let folder = args.out.clone().unwrap_or_else(|| workspace.target.join("run").join(&args.example));
@@ -62,6 +69,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<bool> {
     if let Some(armed) = run.armed {
         step(&format!("it was armed {:.2} s after the start of the emulator", armed.as_secs_f64()));
     }
-    println!("{}\n\nopen: {}", run.dump.report.trim_end(), shown.gdb());
+    if args.json {
+        println!("{}", run.dump.json());
+    } else {
+        println!("{}\n\nopen: {}", run.dump.report(), shown.gdb());
+    }
     Ok(true)
 }

@@ -47,6 +47,6 @@ pub fn none_lost(run: &Run, cpus: u32) -> Result<()> {
     if recorded == cpus as usize && lost == 0 {
         return Ok(());
     }
-    let report = run.dump.report.trim_end();
+    let report = run.dump.report();
     Err(Error::Guest(format!("{recorded} of {cpus} CPUs in the record, {lost} lost\n{report}")))
 }

@@ -7,19 +7,23 @@ use super::{Checks, Context, boot};
 use crate::machine::Options;
 use crate::session::{self, Files, Press};
 
-/// What the example's command line calls each way, and whether the emulator's button is needed for it: the IOAPIC's
-/// message is raised inside the guest by a timer.
-const WAYS: &[(&str, bool)] = &[("all", true), ("bsp", true), ("ioapic", false)];
+/// Each way, the example's words for it, and whether the emulator's button is pressed: the IOAPIC's message is raised
+/// inside the guest, by a timer.
+const WAYS: &[(&str, &str, bool)] = &[
+    ("lint1-all", "nmi=all", true),
+    ("lint1-bsp", "nmi=bsp", true),
+    ("message", "nmi=message after=5000", false),
+];
 
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
     let Some(image) = boot::image(context, checks) else { return };
-    for &(way, pressed) in WAYS {
+    for &(way, words, pressed) in WAYS {
         for cpus in [1, 2, 4, 16] {
             let name = format!("{way}-{cpus}-cpus");
             checks.check(&name, || {
                 let files = Files::prepare(&context.folder("buttons", &name))?;
-                let options = Options::new(cpus, &format!("nmi={way}"));
+                let options = Options::new(cpus, words);
                 let press = if pressed { Press::AfterArmed(Duration::ZERO) } else { Press::Never };
                 let run = session::run(&image, &options, press, &files)?;
                 boot::none_lost(&run, cpus)
