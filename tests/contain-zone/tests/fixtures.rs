@@ -1,7 +1,9 @@
 //! The check on small images of its own: each breach is seen with its call chain, and a clean image passes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use contain_zone::{
     AddressEncoding, Class, Exception, Forbidden, IndirectCalls, InstructionException, Landing, Offence,
@@ -12,6 +14,7 @@ use contain_zone::{
 #[derive(Clone, Copy, Debug)]
 enum Link {
     Static,
+    StaticWithoutDwarf,
     PositionIndependent,
 }
 
@@ -24,19 +27,36 @@ fn image(name: &str, entry: &str, link: Link) -> Option<Vec<u8>> {
         eprintln!("SKIPPED {name}: the target x86_64-unknown-none is not installed (rustup target add)");
         return None;
     }
+    // Tests share images: one compiles, the others wait.
+    static COMPILED: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = path_of(name, entry, link);
+    if let Some(elf) = compiled.get(&output) {
+        return Some(elf.clone());
+    }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).with_extension("rs");
-    let output: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{entry}-{link:?}.elf"));
+    // Other processes may run the same tests: what has the final name is whole.
+    let written = output.with_extension(std::process::id().to_string());
     let mut command = Command::new(rustc());
     command
-        .args(["--edition", "2024", "--target", "x86_64-unknown-none", "-O", "-g"])
+        .args(["--edition", "2024", "--target", "x86_64-unknown-none", "-O"])
         .args(["-Cpanic=abort", "-Ccodegen-units=1", "-Cforce-frame-pointers=yes"])
         .arg(format!("-Clink-arg=-e{entry}"));
-    if matches!(link, Link::Static) {
-        command.args(["-Crelocation-model=static", "-Clink-arg=--no-pie"]);
-    }
-    let result = command.arg("-o").arg(&output).arg(&source).output().expect("rustc runs");
+    match link {
+        Link::Static => command.args(["-g", "-Crelocation-model=static", "-Clink-arg=--no-pie"]),
+        Link::StaticWithoutDwarf => command.args(["-Crelocation-model=static", "-Clink-arg=--no-pie"]),
+        Link::PositionIndependent => command.arg("-g"),
+    };
+    let result = command.arg("-o").arg(&written).arg(&source).output().expect("rustc runs");
     assert!(result.status.success(), "{name}: {}", String::from_utf8_lossy(&result.stderr));
-    Some(std::fs::read(output).expect("the image was written"))
+    let elf = std::fs::read(&written).expect("the image was written");
+    std::fs::rename(written, &output).expect("the image gets its name");
+    compiled.insert(output, elf.clone());
+    Some(elf)
+}
+
+fn path_of(name: &str, entry: &str, link: Link) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{entry}-{link:?}.elf"))
 }
 
 fn rustc() -> std::ffi::OsString {
@@ -371,4 +391,41 @@ fn what_cannot_be_checked_is_an_error() {
         check(&elf, &rules_for("not_there")).err(),
         Some(contain_zone::Error::NoRoot("not_there".into()))
     );
+}
+
+#[test]
+fn without_dwarf_the_symbol_is_the_owner() {
+    let Some(elf) = image("unlisted_loop", "zone_entry", Link::StaticWithoutDwarf) else { return };
+    let rules = Rules { loops: vec![exception("unlisted_loop::wait_bounded")], ..rules_for("zone_entry") };
+    let report = check(&elf, &rules).expect("the image is readable");
+    assert_eq!(report.offences.len(), 2, "{report}");
+    for offence in &report.offences {
+        assert_eq!(offence.kind, OffenceKind::Loop);
+        assert_eq!(offence.source, None);
+        assert_chain(offence, &["zone_entry", "unlisted_loop::middle"]);
+    }
+    assert_eq!(report.unused_rules, ["loop in unlisted_loop::wait_bounded"]);
+}
+
+#[test]
+fn the_report_as_data() {
+    let Some(report) = check_fixture("index", &rules_for("zone_entry")) else { return };
+    let json = serde_json::to_value(&report).expect("a report is data");
+    assert_eq!(json["offences"][0]["kind"], "forbidden-call");
+    assert_eq!(json["offences"][0]["chain"][0]["function"], "zone_entry");
+    assert_eq!(json["stack"][0]["label"], "entry -> end");
+}
+
+#[test]
+fn exit_code_when_nothing_could_be_checked() {
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        Command::new(env!("CARGO_BIN_EXE_contain-zone")).args(arguments).output().expect("it runs")
+    };
+    assert_eq!(run(&[]).status.code(), Some(2));
+    assert_eq!(run(&["not-there".as_ref()]).status.code(), Some(2));
+    if image("index", "zone_entry", Link::Static).is_some() {
+        let result = run(&[path_of("index", "zone_entry", Link::Static).as_os_str()]);
+        assert_eq!(result.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&result.stderr).contains("panic_smp_nmi_entry"), "{result:?}");
+    }
 }
