@@ -14,11 +14,20 @@ const FOLDERS: &[&str] = &["examples", "tests/firmware"];
 /// A full build from nothing, on a slow machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// A firmware image: the ELF with its debug information, which QEMU also boots.
+/// A firmware image.
 #[derive(Clone)]
 pub struct Image {
-    /// The ELF.
+    /// The ELF with its debug information, which the post-mortem reads.
     pub elf: PathBuf,
+    /// What the emulator boots: the ELF, or what `cargo xtask image` makes of it.
+    pub boot: PathBuf,
+}
+
+impl Image {
+    /// The image that is an ELF and boots as it is.
+    pub fn of(elf: PathBuf) -> Image {
+        Image { boot: elf.clone(), elf }
+    }
 }
 
 /// The names that `run` and `image` accept.
@@ -53,7 +62,7 @@ pub fn built(workspace: &Workspace, name: &str) -> Result<Image> {
     if !elf.is_file() {
         return Err(Error::Invalid(format!("{} was not built", workspace.shown(&elf))));
     }
-    Ok(Image { elf })
+    Ok(Image::of(elf))
 }
 
 /// The packages that are firmware.

@@ -84,7 +84,7 @@ pub struct Run {
 pub fn run(image: &Image, options: &Options, press: Press, files: &Files) -> Result<Run> {
     std::fs::copy(&image.elf, &files.elf).map_err(Error::io(&image.elf))?;
     let elf = std::fs::read(&files.elf).map_err(Error::io(&files.elf))?;
-    let machine = Machine::boot(&image.elf, options, &files.serial)?;
+    let machine = Machine::boot(&image.boot, options, &files.serial)?;
     let driven = drive(machine, options, press);
     // Whatever was said is analysed, also of a run that failed: a partial record is better than none.
     let serial = std::fs::read(&files.serial).map_err(Error::io(&files.serial))?;

@@ -1,10 +1,10 @@
 //! `cargo xtask image EXAMPLE --out FILE`: what a boot server or a disk gets.
 
 use std::mem::offset_of;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::firmware;
+use crate::firmware::{self, Image};
 use crate::workspace::Workspace;
 
 /// Which example, and where to.
@@ -20,12 +20,18 @@ pub struct Args {
 /// Builds the example and writes its image.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<bool> {
     let image = firmware::build(workspace, &args.example)?;
-    let elf = std::fs::read(&image.elf).map_err(Error::io(&image.elf))?;
-    let loaded = loaded_part(&elf)?;
-    std::fs::write(&args.out, &loaded).map_err(Error::io(&args.out))?;
-    println!("{}: {} bytes, boots by Multiboot 1", args.out.display(), loaded.len());
+    let bytes = write(&image, &args.out)?;
+    println!("{}: {bytes} bytes, boots by Multiboot 1", args.out.display());
     println!("keep for its dumps: {}", workspace.shown(&image.elf));
     Ok(true)
+}
+
+/// Writes the bootable file of `image` and gives its length.
+pub fn write(image: &Image, out: &Path) -> Result<usize> {
+    let elf = std::fs::read(&image.elf).map_err(Error::io(&image.elf))?;
+    let loaded = loaded_part(&elf)?;
+    std::fs::write(out, &loaded).map_err(Error::io(out))?;
+    Ok(loaded.len())
 }
 
 /// The part of `elf` that a loader reads: up to the end of its last loadable segment, with a header that says

@@ -2,7 +2,7 @@
 
 mod bench;
 mod demo;
-mod image;
+pub mod image;
 pub mod mutants;
 mod overview;
 mod run;

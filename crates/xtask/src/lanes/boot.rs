@@ -21,6 +21,14 @@ pub fn run(context: &Context, checks: &mut Checks) {
             pressed(&image, &Options::new(cpus, ""), &Files::prepare(&folder)?).map(drop)
         });
     }
+    // What `cargo xtask image` writes is what a boot server hands out, so it must do the same.
+    checks.check("bootable-file", || {
+        let folder = context.folder("boot", "bootable-file");
+        let files = Files::prepare(&folder)?;
+        let small = Image { boot: folder.join("nmi-button.img"), elf: image.elf.clone() };
+        crate::commands::image::write(&small, &small.boot)?;
+        pressed(&small, &Options::new(4, ""), &files).map(drop)
+    });
 }
 
 /// The image of [`EXAMPLE`]; a build that fails is this lane's failure.

@@ -18,7 +18,7 @@ pub fn rows(bench: &Bench) -> Result<Vec<Row>> {
         let mut times = Vec::new();
         for _ in 0..BOOTS {
             let options = Options::new(cpus, "");
-            let machine = Machine::boot(&bench.image.elf, &options, &log)?;
+            let machine = Machine::boot(&bench.image.boot, &options, &log)?;
             times.push(machine.wait_for_line(&armed_line(cpus), options.limit)?);
         }
         times.sort();

@@ -119,7 +119,7 @@ fn records(context: &Context, checks: &mut Checks) {
         let kept = lines[..lines.len() * share / 100].join("\r\n");
         let folder = context.folder("harness", name);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        let image = Image { elf: folder.join("guest") };
+        let image = Image::of(folder.join("guest"));
         let armed = format!("{}\r\n", session::armed_line(CPUS));
         let guest = guest::image(&armed, Then::Wait(&format!("{kept}\r\n{last}\r\n")));
         std::fs::write(&image.elf, guest).map_err(Error::io(&image.elf))?;
@@ -149,8 +149,8 @@ fn records(context: &Context, checks: &mut Checks) {
         let total: Vec<&str> = text.lines().last().unwrap_or_default().split_whitespace().collect();
         expect(total == ["total", "6", "24", "6", "0"] && table.failures().len() == 6, &text)
     });
-    checks.check("a-soak-sees-a-hang", || {
-        let (image, folder) = prepare("soak-hang", 100, "no last line")?;
+    checks.check("a-soak-wants-the-last-line", || {
+        let (image, folder) = prepare("soak-no-end", 100, "no last line")?;
         let table = soak(&image, &folder, 1)?;
         expect(table.failures().len() == 1, &table.text())
     });
