@@ -1,5 +1,20 @@
-//! Placeholder.
+//! The least that a firmware needs: a panic runtime, a panic handler, an entry.
 #![no_std]
 #![no_main]
-#[panic_handler]
-fn p(_: &core::panic::PanicInfo<'_>) -> ! { loop {} }
+
+use appliance_rt::Machine;
+use panic_smp::{CpuIndex, sink::COM1};
+
+panic_smp::runtime! {
+    /// The one runtime of this firmware.
+    pub static PANIC: 64 cpus = Config::new()
+        .boards(&[&board_qemu::BOARD])
+        .sinks(&[&COM1])
+        .then(FinalAction::Reset);
+}
+panic_smp::panic_handler!();
+appliance_rt::entry!(PANIC, main);
+
+fn main(machine: &'static Machine, _cpu: CpuIndex) -> ! {
+    machine.idle()
+}

@@ -178,7 +178,7 @@ fn decode(kind: u8, entry: &[u8]) -> Option<Entry<'_>> {
     let flags = |offset| bytes::u16(entry, offset);
     Some(match kind {
         0 => {
-            // 0xFF addresses every xAPIC, as 0xFFFF_FFFF does every x2APIC (SDM vol. 3A, 10.6.2.1 and 10.12.9).
+            // 0xFF addresses every xAPIC, as 0xFFFF_FFFF does every x2APIC (SDM vol. 3A, APIC chapter, Physical Destination Mode).
             let apic_id = match bytes::u8(entry, 3)? {
                 u8::MAX => u32::MAX,
                 id => u32::from(id),

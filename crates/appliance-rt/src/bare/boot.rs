@@ -1,0 +1,349 @@
+//! The first CPU, from its first Rust code to the firmware's `main`.
+
+use core::{
+    cell::UnsafeCell,
+    mem::MaybeUninit,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use firmware_tables::{Cpu, Madt, Rsdp, Tables, UNUSED_CPU, Warning};
+use panic_smp::{CpuIndex, Image};
+
+use super::{
+    apic::LocalApic,
+    clock,
+    cpu::{self, Capabilities, CpuTables},
+    image, interrupts,
+    memory::{BOOT_LIMIT, BootMemory, BootMemoryView},
+    others, pic, trampoline,
+};
+use crate::{
+    Entry, Machine, console,
+    machine::Phase,
+    memory_map::{self, Region, Taken},
+    multiboot::Information,
+    paging::{self, Attributes, GuardedStacks, Mapping},
+    println,
+    registers::{apic, multiboot, page},
+};
+
+unsafe extern "Rust" {
+    // SAFETY: `entry!` defines it with this type, and never changes it.
+    safe static APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry: Entry;
+}
+
+/// The longest command line that is kept.
+const COMMAND_LINE: usize = 1024;
+/// The most regions of the memory map that are kept.
+const REGIONS: usize = 128;
+/// The most modules that are kept clear of.
+const MODULES: usize = 16;
+/// The most CPUs that are read from the MADT: what a panic runtime can hold.
+const CPUS: usize = 1024;
+
+/// Written once by the first CPU, before any other runs.
+struct Once<T>(UnsafeCell<MaybeUninit<T>>);
+
+// SAFETY: one writer, before there is a reader: see `publish`.
+unsafe impl<T: Sync> Sync for Once<T> {}
+
+/// What all CPUs share.
+struct Shared {
+    machine: Machine,
+    tables: *mut [CpuTables],
+    enabled: &'static [bool],
+    entered: u64,
+}
+
+// SAFETY: `tables` is taken apart by the first CPU alone, which gives each CPU its own.
+unsafe impl Sync for Shared {}
+
+static SHARED: Once<Shared> = Once(UnsafeCell::new(MaybeUninit::uninit()));
+static USES_X2APIC: AtomicBool = AtomicBool::new(false);
+
+fn publish(shared: Shared) -> &'static Shared {
+    // SAFETY: called once, by the first CPU, while no other runs; the reference is shared from then on.
+    unsafe { (*SHARED.0.get()).write(shared) }
+}
+
+fn get() -> &'static Shared {
+    // SAFETY: `publish` ran before any caller: before the first CPU left the boot stack, and before any other started.
+    unsafe { (*SHARED.0.get()).assume_init_ref() }
+}
+
+/// The machine and the firmware's part, for a CPU that was started.
+pub fn shared() -> (&'static Machine, &'static Entry) {
+    (&get().machine, &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry)
+}
+
+/// Whether every CPU goes into x2APIC mode.
+pub fn uses_x2apic() -> bool {
+    // Relaxed: written before any other CPU runs.
+    USES_X2APIC.load(Ordering::Relaxed)
+}
+
+fn warn(warning: Warning) {
+    println!("appliance-rt: {warning}");
+}
+
+/// Called by `start.S` on the boot stack. From `interrupts::prepare` on, a panic here is reported like any other.
+pub extern "C" fn boot(magic: u32, information: u32) -> ! {
+    let entered = clock::now();
+    interrupts::prepare();
+    console::initialise();
+    assert!(magic == multiboot::LOADER_MAGIC, "EAX is {magic:#x}: not started by a Multiboot 1 loader");
+    assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
+    pic::mask();
+
+    let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
+    // SAFETY: both are the image's, for ever.
+    entry.runtime.set_image(Image {
+        base: image::start(),
+        end: image::end(),
+        build_id_note: image::build_id(),
+    });
+
+    let capabilities = Capabilities::read();
+    let tsc_hz = clock::calibrate(capabilities.tsc_hz);
+    match tsc_hz {
+        Some(hz) => {
+            if !entry.runtime.set_tsc_hz(hz) {
+                println!("appliance-rt: {hz} Hz of the time-stamp counter is not plausible");
+            }
+        }
+        None => println!("appliance-rt: no interval timer: waits take longer than they should"),
+    }
+
+    let shared = publish(survey(information, capabilities, tsc_hz, entered));
+    let machine = &shared.machine;
+    if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
+        panic!("{error}");
+    }
+    let Some(stack) = machine.stack(CpuIndex(0)) else { unreachable!("CPU 0 has a stack") };
+    unsafe extern "C" {
+        fn change_stack(top: u64) -> !;
+    }
+    // SAFETY: the stack is mapped, unused, and 16-byte aligned. Nothing on the boot stack is needed any more.
+    unsafe { change_stack(stack.end) }
+}
+
+/// Everything that is found out, chosen and laid out before there is a [`Machine`].
+fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+    let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
+    let everything = BootMemoryView { map: None };
+    let Some(information) = Information::at(&everything, information) else {
+        panic!("the Multiboot information is not in memory");
+    };
+    let mut map = heapless::Vec::<Region, REGIONS>::new();
+    for region in information.memory_map() {
+        if map.push(region).is_err() {
+            println!("appliance-rt: more than {REGIONS} memory regions: the rest is left alone");
+            break;
+        }
+    }
+    let mut taken = heapless::Vec::<Taken, { MODULES + 2 }>::new();
+    // There is room for these, and for the trampoline page below.
+    let _ = taken.push(image::all());
+    for module in information.modules().take(MODULES) {
+        let _ = taken.push(module);
+    }
+    let trampoline = memory_map::trampoline_page(&map, &taken);
+
+    // The loader's information lies in free memory: it is copied out of the way of what is given away below.
+    let mut line = heapless::Vec::<u8, COMMAND_LINE>::new();
+    let _ = line.extend_from_slice(information.command_line(COMMAND_LINE));
+
+    let Some(free) = memory_map::largest_free(&map, &taken, (1 << 20)..BOOT_LIMIT) else {
+        panic!("no free memory below 4 GiB in the memory map");
+    };
+    let view = BootMemoryView { map: Some(&map) };
+    let mut cpus = [UNUSED_CPU; CPUS];
+    let (rsdp, found) = read_cpus(&view, &mut cpus);
+    // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
+    let mut memory = unsafe { BootMemory::new(free) };
+    let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
+
+    let mut local = LocalApic::of_this_cpu();
+    let count = first_cpu_first(&mut cpus, found, local.id());
+    let cpus = &cpus[..count];
+    if capabilities.x2apic && cpus.iter().any(|cpu| cpu.apic_id >= apic::FIRST_X2APIC_ID) {
+        // SAFETY: CPUID says that the mode exists.
+        local = unsafe { local.enter_x2apic() };
+    }
+    // Relaxed: no other CPU runs.
+    USES_X2APIC.store(matches!(local, LocalApic::X2apic), Ordering::Relaxed);
+
+    let Some(command_line) = memory.slice(line.len(), |index| line[index]) else { short() };
+    let Some(apic_ids) = memory.slice(count, |index| cpus[index].apic_id) else { short() };
+    let Some(enabled) = memory.slice(count, |index| cpus[index].enabled) else { short() };
+    let Some(phases) = memory.slice(count, |_| Phase::new()) else { short() };
+    let Some(memory_map) = memory.slice(map.len(), |index| map[index]) else { short() };
+    // More CPUs than the runtime holds is an error that `declare_cpus` names: here only nothing must go wrong.
+    let tables = memory.slice(count.min(entry.runtime.capacity()), |index| {
+        match entry.runtime.interrupt_stacks(CpuIndex(index as u16)) {
+            Some(stacks) => CpuTables::new(&stacks),
+            None => unreachable!("the runtime has stacks for each CPU within its capacity"),
+        }
+    });
+    let Some(tables) = tables else { short() };
+    let Some(first_stack) = memory.bytes(count as u64 * GuardedStacks::STRIDE, page::SIZE) else { short() };
+    let stacks = GuardedStacks::new(first_stack, count);
+
+    if let Some(page) = trampoline {
+        // SAFETY: the page is free RAM; the boot tables map it and page 0 writable; the loader's data was copied.
+        unsafe { trampoline::install(page) };
+    }
+    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, local, capabilities.no_execute)
+    else {
+        short()
+    };
+    if let Some(page) = trampoline {
+        let parameters = trampoline::Parameters {
+            cr3: root as u32,
+            efer: cpu::efer(capabilities.no_execute),
+            entry: image::started_cpu(),
+        };
+        // SAFETY: still the boot tables, no CPU is being started; the tables lie below 4 GiB as all of `memory`.
+        unsafe { trampoline::set(page, parameters) };
+    }
+    // SAFETY: the tables map all memory one to one as the boot tables did, and the image by its segments; the page below
+    // each stack, page 0 and the trampoline's writability are given up, and nothing uses them.
+    unsafe { cpu::load_page_tables(root, capabilities.no_execute) };
+
+    let machine = Machine {
+        command_line: core::str::from_utf8(command_line).unwrap_or_else(|_| {
+            println!("appliance-rt: the command line is not UTF-8 and is not used");
+            ""
+        }),
+        memory_map,
+        boot_memory: memory.used(),
+        apic_ids,
+        phases,
+        stacks,
+        trampoline,
+        rsdp,
+        tsc_hz,
+        all_started: AtomicBool::new(false),
+    };
+    Shared { machine, tables: &raw mut *tables, enabled, entered }
+}
+
+/// The CPUs of the MADT, and the RSDP.
+fn read_cpus(view: &BootMemoryView<'_>, cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
+    let rsdp = Rsdp::search(view, warn);
+    let madt = rsdp
+        .map(|rsdp| Tables::new(view, rsdp, warn))
+        .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
+        .and_then(Madt::new);
+    let Some(madt) = madt else {
+        println!("appliance-rt: no ACPI table of CPUs: only this one runs");
+        return (rsdp, 0);
+    };
+    (rsdp, madt.cpus(cpus, warn))
+}
+
+/// Moves the CPU with APIC id `own` to the front of the first `count`, the others staying in order. One that is not
+/// among them is put there. Returns the new count.
+fn first_cpu_first(cpus: &mut [Cpu], count: usize, own: u32) -> usize {
+    match cpus.iter().take(count).position(|cpu| cpu.apic_id == own) {
+        Some(place) => {
+            cpus[..=place].rotate_right(1);
+            count
+        }
+        None => {
+            if count != 0 {
+                println!("appliance-rt: ACPI does not list this CPU, APIC id {own}");
+            }
+            let count = cpus.len().min(count + 1);
+            cpus[..count].rotate_right(1);
+            cpus[0] = Cpu { apic_id: own, enabled: true, ..UNUSED_CPU };
+            count
+        }
+    }
+}
+
+/// The final page tables: their root.
+fn build_tables(
+    memory: &mut BootMemory,
+    map: &[Region],
+    stacks: &GuardedStacks,
+    trampoline: Option<u64>,
+    local: LocalApic,
+    no_execute: bool,
+) -> Result<u64, paging::OutOfTables> {
+    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 8 }>::new();
+    let mut add = |start, end, attributes: Attributes| {
+        let attributes = if no_execute { attributes } else { attributes.without_no_execute() };
+        // The capacity holds every region and the eight others below.
+        let _ = mappings.push(Mapping::new(start, end, attributes));
+    };
+    // What the memory map does not call memory may be device registers: the local APIC, the I/O APIC, PCI.
+    add(0, BOOT_LIMIT, Attributes::DEVICE);
+    for region in map.iter().filter(|region| region.kind.is_memory()) {
+        add(region.start, region.end, Attributes::DATA);
+    }
+    if let LocalApic::Xapic(base) = local {
+        add(base, base + page::SIZE, Attributes::DEVICE);
+    }
+    add(0, page::SIZE, Attributes::UNMAPPED);
+    if let Some(start) = trampoline {
+        add(start, start + page::SIZE, Attributes::CODE);
+    }
+    add(image::text_start(), image::text_end(), Attributes::CODE);
+    add(image::rodata_start(), image::rodata_end(), Attributes::CONSTANTS);
+    add(image::data_start(), image::data_end(), Attributes::DATA);
+    let guard = image::boot_stack_guard();
+    add(guard, guard + page::SIZE, Attributes::UNMAPPED);
+
+    let mut tables = paging::Tables::build(memory, &mappings)?;
+    let mut index = 0;
+    while let Some(guard) = stacks.guard(index) {
+        tables.unmap(guard)?;
+        index += 1;
+    }
+    Ok(tables.root())
+}
+
+/// Called by `change_stack`, on the first CPU's own stack.
+pub extern "C" fn on_own_stack() -> ! {
+    let shared = get();
+    let (machine, entry) = self::shared();
+    let runtime = entry.runtime;
+    // SAFETY: the slice came from `BootMemory::slice` as the only reference, and this is the only place that takes it.
+    let (first, others) = match unsafe { &mut *shared.tables } {
+        [] => unreachable!("a panic runtime holds at least one CPU"),
+        [first, others @ ..] => (first, others),
+    };
+    // SAFETY: these tables are this CPU's alone, and live for ever.
+    unsafe { first.load() };
+    interrupts::use_interrupt_stacks();
+    let local = LocalApic::of_this_cpu();
+    local.enable();
+
+    (entry.prepare)(machine);
+
+    let first_cpu = CpuIndex(0);
+    // Held for ever: `main` does not return.
+    let _ready = match runtime.ready(first_cpu) {
+        Ok(ready) => ready,
+        Err(error) => panic!("{first_cpu} is not ready: {error}"),
+    };
+    if let Some(phase) = machine.phases.first() {
+        phase.advance(Phase::WAITING, Phase::READY);
+    }
+    let wanted = shared.enabled.iter().filter(|enabled| **enabled).count();
+    if let Some(page) = machine.trampoline {
+        for (index, tables) in (1..).zip(others) {
+            if shared.enabled.get(index as usize) == Some(&true) {
+                others::start(machine, runtime, local, page, CpuIndex(index), tables);
+            }
+        }
+    } else if wanted > 1 {
+        println!("appliance-rt: no free page below 640 KiB: the other CPUs are not started");
+    }
+    // Release: pairs with `Machine::wait_for_all`.
+    machine.all_started.store(true, Ordering::Release);
+    let ms = machine.tsc_hz.map_or(0, |hz| clock::now().wrapping_sub(shared.entered) / (hz / 1000).max(1));
+    println!("appliance-rt: {} of {wanted} CPUs ready {ms} ms after entry", machine.cpus_running());
+    (entry.main)(machine, first_cpu)
+}

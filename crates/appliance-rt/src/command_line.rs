@@ -1,0 +1,31 @@
+//! The words of the boot command line.
+
+/// The value of the last `name=value` word of `line`, or `Some("")` for the bare word `name`.
+///
+/// Words are separated by ASCII white space; there is no quoting. The last one counts, so that a line can be corrected
+/// by appending to it.
+#[must_use]
+pub fn option<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    line.split_ascii_whitespace().rev().find_map(|word| match word.split_once('=') {
+        Some((key, value)) => (key == name).then_some(value),
+        None => (word == name).then_some(""),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::option;
+
+    #[test]
+    fn words_are_found_whole_and_the_last_one_counts() {
+        let line = "  image.elf nmi=all final=reset\tquiet nmi=bsp x=a=b empty= nmix=1";
+        assert_eq!(option(line, "nmi"), Some("bsp"));
+        assert_eq!(option(line, "final"), Some("reset"));
+        assert_eq!(option(line, "quiet"), Some(""));
+        assert_eq!(option(line, "empty"), Some(""));
+        assert_eq!(option(line, "x"), Some("a=b"));
+        assert_eq!(option(line, "nm"), None);
+        assert_eq!(option(line, "reset"), None);
+        assert_eq!(option("", "nmi"), None);
+    }
+}

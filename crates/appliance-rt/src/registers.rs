@@ -1,0 +1,239 @@
+//! Every hardware number of this crate. SDM is the Intel 64 and IA-32 Architectures Software Developer's Manual; its
+//! sections are named by their titles, since their numbers change between editions.
+
+/// Multiboot Specification 0.6.96, section 3.
+pub mod multiboot {
+    /// Magic of the header (3.1.2).
+    pub const HEADER_MAGIC: u32 = 0x1bad_b002;
+    /// Header flags: page-aligned modules, memory map, address fields of the header are valid.
+    pub const HEADER_FLAGS: u32 = 1 << 0 | 1 << 1 | 1 << 16;
+    /// What the header's first three words are summed to zero by.
+    pub const HEADER_CHECKSUM: u32 = 0_u32.wrapping_sub(HEADER_MAGIC.wrapping_add(HEADER_FLAGS));
+    /// What the loader leaves in EAX (3.2).
+    pub const LOADER_MAGIC: u32 = 0x2bad_b002;
+    /// Information flags: the fields of that name are valid (3.3).
+    pub const INFO_COMMAND_LINE: u32 = 1 << 2;
+    /// See [`INFO_COMMAND_LINE`].
+    pub const INFO_MODULES: u32 = 1 << 3;
+    /// See [`INFO_COMMAND_LINE`].
+    pub const INFO_MEMORY_MAP: u32 = 1 << 6;
+}
+
+/// Control registers and EFER (SDM vol. 3A, Control Registers; Extended Feature Enable Register).
+pub mod control {
+    /// Protection enable.
+    pub const CR0_PE: u32 = 1 << 0;
+    /// WAIT and MWAIT-style FPU instructions honour TS.
+    pub const CR0_MP: u32 = 1 << 1;
+    /// Always 1.
+    pub const CR0_ET: u32 = 1 << 4;
+    /// Native FPU errors.
+    pub const CR0_NE: u32 = 1 << 5;
+    /// Supervisor writes honour read-only pages.
+    pub const CR0_WP: u32 = 1 << 16;
+    /// Paging.
+    pub const CR0_PG: u32 = 1 << 31;
+    /// CR0 of a running CPU. CD and NW, which INIT leaves as they were, are clear: caches on.
+    pub const CR0_LONG: u32 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
+    /// CR0 in 32-bit protected mode, before paging.
+    pub const CR0_PROTECTED: u32 = CR0_PE | CR0_ET;
+    /// Physical-address extension: required in long mode.
+    pub const CR4_PAE: u32 = 1 << 5;
+    /// Machine-check enable.
+    pub const CR4_MCE: u32 = 1 << 6;
+    /// The MSR EFER.
+    pub const EFER: u32 = 0xc000_0080;
+    /// EFER: long mode enable.
+    pub const EFER_LME: u32 = 1 << 8;
+    /// EFER: no-execute enable.
+    pub const EFER_NXE: u32 = 1 << 11;
+    /// CPUID leaf that says whether there is long mode, and its bit in EDX (SDM vol. 2A, CPUID).
+    pub const CPUID_EXTENDED: u32 = 0x8000_0001;
+    /// The highest extended leaf is asked for here.
+    pub const CPUID_EXTENDED_MAX: u32 = 0x8000_0000;
+    /// Long mode, in EDX of [`CPUID_EXTENDED`].
+    pub const CPUID_LONG_MODE: u32 = 1 << 29;
+}
+
+/// Segment selectors: their order is that of each descriptor table here.
+pub mod selector {
+    /// 64-bit code.
+    pub const CODE: u16 = 0x08;
+    /// Data.
+    pub const DATA: u16 = 0x10;
+    /// In a boot table: 32-bit code. In a CPU's own table: the task-state segment, two entries.
+    pub const CODE32_OR_TASK: u16 = 0x18;
+    /// Task-state segment of a CPU's own table.
+    pub const TASK: u16 = CODE32_OR_TASK;
+}
+
+/// Segment and gate descriptors (SDM vol. 3A, Segment Descriptors; 64-Bit Mode IDT; TSS Descriptor in 64-bit mode).
+pub mod descriptor {
+    /// 64-bit code, present, accessed (so that loading it never writes to the table).
+    pub const CODE64: u64 = 0x00af_9b00_0000_ffff;
+    /// Flat data, present, writable, accessed.
+    pub const DATA: u64 = 0x00cf_9300_0000_ffff;
+    /// Flat 32-bit code, present, accessed.
+    pub const CODE32: u64 = 0x00cf_9b00_0000_ffff;
+    /// Type byte of a 64-bit interrupt gate: present, privilege level 0, clears IF.
+    pub const INTERRUPT_GATE: u64 = 0x8e;
+    /// Type byte of an available 64-bit TSS: present, privilege level 0.
+    pub const TASK_STATE: u64 = 0x89;
+    /// Bytes of a 64-bit TSS.
+    pub const TASK_STATE_BYTES: usize = 104;
+}
+
+/// Page-table entries (SDM vol. 3A, 4-Level Paging).
+pub mod page {
+    /// Present.
+    pub const PRESENT: u64 = 1 << 0;
+    /// Writable.
+    pub const WRITABLE: u64 = 1 << 1;
+    /// Write-through. With [`NO_CACHE`] it selects entry 3 of the PAT, uncacheable from reset.
+    pub const WRITE_THROUGH: u64 = 1 << 3;
+    /// Cache disabled.
+    pub const NO_CACHE: u64 = 1 << 4;
+    /// In a page directory: the entry maps 2 MiB.
+    pub const LARGE: u64 = 1 << 7;
+    /// No execution; reserved unless EFER.NXE is set.
+    pub const NO_EXECUTE: u64 = 1 << 63;
+    /// The address bits of an entry that points to a table or a 4 KiB page.
+    pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+    /// Bytes of a page and of a table.
+    pub const SIZE: u64 = 4096;
+    /// Bytes of a large page.
+    pub const LARGE_SIZE: u64 = 2 << 20;
+    /// Entries of a table.
+    pub const ENTRIES: usize = 512;
+}
+
+/// The local APIC (SDM vol. 3A, Advanced Programmable Interrupt Controller).
+pub mod apic {
+    /// MSR IA32_APIC_BASE.
+    pub const BASE_MSR: u32 = 0x1b;
+    /// IA32_APIC_BASE: x2APIC mode.
+    pub const BASE_X2APIC: u64 = 1 << 10;
+    /// IA32_APIC_BASE: globally enabled.
+    pub const BASE_ENABLED: u64 = 1 << 11;
+    /// IA32_APIC_BASE: the address bits.
+    pub const BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+    /// MSR of register offset 0 in x2APIC mode; an MMIO offset is shifted right by 4 and added.
+    pub const X2APIC_MSR: u32 = 0x800;
+    /// Register offset: local APIC id; bits 31:24 in xAPIC mode, all 32 in x2APIC mode.
+    pub const ID: u32 = 0x20;
+    /// Register offset: end of interrupt.
+    pub const EOI: u32 = 0xb0;
+    /// Register offset: spurious-interrupt vector.
+    pub const SPURIOUS: u32 = 0xf0;
+    /// Register offset: interrupt command, low half; in x2APIC mode the whole 64 bits.
+    pub const COMMAND: u32 = 0x300;
+    /// Register offset: interrupt command, high half; xAPIC only.
+    pub const COMMAND_HIGH: u32 = 0x310;
+    /// Spurious-interrupt vector register: the APIC is software-enabled.
+    pub const SPURIOUS_ENABLE: u32 = 1 << 8;
+    /// The vector of spurious interrupts. Its low four bits must be 1 on old parts.
+    pub const SPURIOUS_VECTOR: u8 = 0xff;
+    /// Interrupt command: the previous one is still being sent; xAPIC only.
+    pub const COMMAND_PENDING: u32 = 1 << 12;
+    /// Interrupt command: INIT, level asserted, physical destination.
+    pub const COMMAND_INIT: u32 = 5 << 8 | 1 << 14;
+    /// Interrupt command: start-up; the low byte is the number of the page to start at.
+    pub const COMMAND_STARTUP: u32 = 6 << 8 | 1 << 14;
+    /// The first APIC id that an xAPIC cannot address: 0xFF is the broadcast.
+    pub const FIRST_X2APIC_ID: u32 = 0xff;
+    /// SDM vol. 3A, Typical BSP Initialization Sequence: from INIT to the first start-up IPI.
+    pub const INIT_DELAY_US: u64 = 10_000;
+    /// The same: from the first to the second start-up IPI.
+    pub const STARTUP_DELAY_US: u64 = 200;
+}
+
+/// The first MiB.
+pub mod low_memory {
+    /// Real-mode vector 2, the NMI: offset, then segment, 16 bits each (SDM vol. 3B, Interrupt and Exception Handling
+    /// in real-address mode).
+    pub const NMI_VECTOR: u64 = 2 * 4;
+    /// The trampoline's place, unless the memory map has no RAM there.
+    pub const TRAMPOLINE: u64 = 0x8000;
+    /// End of conventional memory: 640 KiB.
+    pub const CONVENTIONAL_END: u64 = 0xa_0000;
+}
+
+/// The 8259 pair, as on the PC/AT (Intel 8259A data sheet).
+pub mod pic {
+    /// Command port of the first; its data port follows.
+    pub const COMMAND_1: u16 = 0x20;
+    /// Data port of the first.
+    pub const DATA_1: u16 = 0x21;
+    /// Command port of the second.
+    pub const COMMAND_2: u16 = 0xa0;
+    /// Data port of the second.
+    pub const DATA_2: u16 = 0xa1;
+    /// ICW1: initialise, ICW4 follows.
+    pub const ICW1: u8 = 0x11;
+    /// ICW2 of the first: above the exceptions.
+    pub const ICW2_1: u8 = 0x20;
+    /// ICW2 of the second.
+    pub const ICW2_2: u8 = 0x28;
+    /// ICW3 of the first: the second hangs on input 2.
+    pub const ICW3_1: u8 = 4;
+    /// ICW3 of the second: its identity is 2.
+    pub const ICW3_2: u8 = 2;
+    /// ICW4: 8086 mode.
+    pub const ICW4: u8 = 1;
+    /// All inputs masked.
+    pub const ALL_MASKED: u8 = 0xff;
+}
+
+/// The 8254 timer and its gate (Intel 8254 data sheet; ICH data sheets, NMI_SC at port 0x61).
+pub mod pit {
+    /// Ticks per second.
+    pub const HZ: u64 = 1_193_182;
+    /// Data port of channel 2.
+    pub const CHANNEL_2: u16 = 0x42;
+    /// Mode port.
+    pub const MODE: u16 = 0x43;
+    /// Channel 2, low then high byte, mode 0 (counts down once), binary.
+    pub const CHANNEL_2_MODE_0: u8 = 0xb0;
+    /// Latch the count of channel 2.
+    pub const LATCH_2: u8 = 0x80;
+    /// Gate of channel 2 in bit 0, speaker in bit 1; the upper half must be written as 0.
+    pub const GATE: u16 = 0x61;
+    /// The writable bits of [`GATE`].
+    pub const GATE_WRITABLE: u8 = 0x0f;
+    /// Bit 0 of [`GATE`].
+    pub const GATE_ON: u8 = 1;
+    /// Bit 1 of [`GATE`].
+    pub const SPEAKER: u8 = 2;
+}
+
+/// A 16550 UART at COM1 (National PC16550D data sheet).
+pub mod uart {
+    /// The first port of COM1.
+    pub const COM1: u16 = 0x3f8;
+    /// Transmit holding; with the divisor latch open its low byte.
+    pub const DATA: u16 = 0;
+    /// Interrupt enable; with the divisor latch open its high byte.
+    pub const INTERRUPTS: u16 = 1;
+    /// FIFO control.
+    pub const FIFO: u16 = 2;
+    /// Line control.
+    pub const LINE: u16 = 3;
+    /// Modem control.
+    pub const MODEM: u16 = 4;
+    /// Line status.
+    pub const STATUS: u16 = 5;
+    /// Line control: opens the divisor latch.
+    pub const DIVISOR_LATCH: u8 = 0x80;
+    /// Line control: 8 data bits, no parity, one stop bit.
+    pub const EIGHT_N_ONE: u8 = 3;
+    /// 115200 baud.
+    pub const DIVISOR: u8 = 1;
+    /// FIFO control: enable and clear both.
+    pub const FIFO_CLEARED: u8 = 7;
+    /// Modem control: DTR, RTS.
+    pub const READY: u8 = 3;
+    /// Line status: the transmit holding register is empty.
+    pub const TRANSMIT_EMPTY: u8 = 0x20;
+    /// What a port without a device reads.
+    pub const ABSENT: u8 = 0xff;
+}
