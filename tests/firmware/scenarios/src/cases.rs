@@ -1,0 +1,52 @@
+//! The scenarios.
+
+mod button;
+mod callback;
+mod dead_winner;
+mod fault;
+mod in_nmi;
+mod late_ready;
+mod lock_held;
+mod panics;
+mod parked;
+mod report;
+mod shootdown;
+mod silent;
+mod storm;
+mod two_at_once;
+mod wedged;
+
+use crate::scenario::Scenario;
+
+/// Every scenario.
+pub const ALL: &[Scenario] = &[
+    button::BUTTON,
+    callback::IN_CALLBACK,
+    dead_winner::DEAD_WINNER,
+    fault::INVALID_OPCODE,
+    fault::GENERAL_PROTECTION,
+    fault::PAGE_FAULT,
+    fault::STACK_OVERFLOW,
+    in_nmi::IN_NMI,
+    late_ready::LATE_READY,
+    lock_held::LOCK_HELD,
+    panics::BEFORE_READY,
+    panics::ON_CPU,
+    parked::PARKED,
+    parked::UNPARKED,
+    report::FAULT_IN_REPORT,
+    report::FAULT_TWICE,
+    report::PANIC_IN_SETTLE,
+    shootdown::SET,
+    shootdown::ALL_OTHERS,
+    shootdown::TWICE,
+    shootdown::NESTED,
+    shootdown::PANIC_OVER,
+    silent::SILENT,
+    storm::STORM,
+    two_at_once::TWO_AT_ONCE,
+    two_at_once::OVERLAP,
+    wedged::SETTLE,
+    wedged::REPORT,
+    wedged::HOOK,
+];

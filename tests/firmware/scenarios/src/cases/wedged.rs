@@ -1,0 +1,20 @@
+//! An owner that never leaves a stage.
+
+use panic_smp::CpuIndex;
+
+use crate::scenario::Scenario;
+use crate::{cpu, options};
+
+pub const SETTLE: Scenario =
+    Scenario { name: "wedged-settle", main, settle: || cpu::spin(), ..Scenario::IDLE };
+pub const REPORT: Scenario =
+    Scenario { name: "wedged-report", main, report: || cpu::spin(), ..Scenario::IDLE };
+pub const HOOK: Scenario = Scenario { name: "wedged-hook", main, hook: || cpu::spin(), ..Scenario::IDLE };
+
+fn main(cpu: CpuIndex) -> ! {
+    cpu::meet();
+    if cpu == options::cpu() {
+        panic!("an owner that wedges");
+    }
+    cpu::idle()
+}
