@@ -7,7 +7,7 @@ use stop_protocol::{Containment, CpuIndex};
 
 use crate::analysis::Analysis;
 use crate::backtrace::Backtrace;
-use crate::elf::ElfProblem;
+use crate::elf::{ElfProblem, Frame};
 use crate::text::{WIDTH, cut, cut_front, microseconds, place, plain, since_decision_us};
 
 /// Most rows of damage shown; the rest is counted.
@@ -156,7 +156,7 @@ pub(crate) fn contained_after(header: &Header, cpu: &CpuRecord) -> Option<f64> {
 }
 
 fn whereabouts(backtrace: &Backtrace, room: usize) -> String {
-    let Some(frame) = backtrace.frames.first() else { return "-".into() };
+    let Some(frame) = telling_frame(&backtrace.frames) else { return "-".into() };
     let Some(function) = &frame.function else { return format!("{:#x}", frame.address) };
     let place = |parts| match &frame.file {
         Some(file) => format!("  {}", place(file, frame.line, parts)),
@@ -168,6 +168,19 @@ fn whereabouts(backtrace: &Backtrace, room: usize) -> String {
     let room = room.saturating_sub(place.chars().count());
     // The end of a path says more than its start.
     cut_front(function, room.max(12)) + &place
+}
+
+/// The innermost frame that says what the firmware was doing: not one of the library, nor of the panic itself.
+fn telling_frame(frames: &[Frame]) -> Option<&Frame> {
+    /// How far from the innermost frame a panic's own frames can reach.
+    const PANIC_FRAMES: usize = 40;
+    let of_panic = |frame: &Frame| {
+        frame.function.as_ref().is_some_and(|function| function.starts_with("core::panicking::"))
+    };
+    // The sources of the standard library keep the path of the machine that built the toolchain.
+    let of_library = |frame: &&Frame| frame.file.as_ref().is_some_and(|file| file.starts_with("/rustc/"));
+    let panic = frames.iter().take(PANIC_FRAMES).rposition(of_panic).map_or(0, |last| last + 1);
+    frames.get(panic..).and_then(|frames| frames.iter().find(|frame| !of_library(frame))).or(frames.first())
 }
 
 fn missing(lines: &mut Vec<String>, record: &CrashRecord) {

@@ -17,8 +17,8 @@ mod roles;
 
 use appliance_rt::{Machine, println};
 use options::{Button, Options};
+use panic_smp::CpuIndex;
 use panic_smp::sink::COM1;
-use panic_smp::{CpuIndex, FinalAction};
 
 panic_smp::runtime! {
     /// The one runtime of this firmware.

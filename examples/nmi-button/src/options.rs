@@ -41,8 +41,7 @@ impl fmt::Display for BadOption {
 
 impl Options {
     pub fn read(line: &'static str) -> Result<Self, BadOption> {
-        let mut options =
-            Self { button: Button::Pin(ExternalNmi::All), then: None, panics: "" };
+        let mut options = Self { button: Button::Pin(ExternalNmi::All), then: None, panics: "" };
         let mut after = 10_000;
         for word in line.split_ascii_whitespace() {
             // The loader may put the image's name first; a word without `=` is not for us.

@@ -5,7 +5,7 @@
 use appliance_rt::{Machine, println};
 use core::sync::atomic::{AtomicU32, Ordering};
 use panic_smp::sink::COM1;
-use panic_smp::{CpuIndex, CpuSet, FinalAction, Microseconds, StopReport};
+use panic_smp::{CpuIndex, CpuSet, Microseconds, StopReport};
 
 panic_smp::runtime! {
     /// The one runtime of this firmware.

@@ -12,7 +12,7 @@ use crate::block::{
     NMI_DEPTH_OFFSET, NMI_DEPTHS,
 };
 use crate::frame::{TrapFrame, VECTOR_CALL, VECTOR_DOUBLE_FAULT, VECTOR_MACHINE_CHECK, VECTOR_NMI};
-use core::arch::{global_asm, naked_asm};
+use core::arch::{asm, global_asm, naked_asm};
 use core::mem::offset_of;
 
 /// RFLAGS.AC: with CR4.SMAP set, supervisor code with AC set may touch user pages (SDM vol. 3A, 4.6.1).
@@ -338,18 +338,34 @@ unsafe extern "C" {
     pub(super) fn panic_smp_exception_entries();
 }
 
-/// Makes a [`TrapFrame`] of the calling context and calls `then` with it, `argument` and `argument2`, with interrupts
-/// off. True are RIP and RSP (as they will be after the call), the callee-saved registers, RFLAGS, CS and SS; the rest
-/// is what the call left.
+/// A function that gets the captured frame and two arguments of whoever captured it.
+pub(crate) type Captured = unsafe extern "C" fn(&TrapFrame, u64, u64) -> !;
+
+/// Makes a [`TrapFrame`] of the calling context and calls `then` with it and the two arguments, with interrupts off.
+/// True are RIP and RSP, the callee-saved registers, RFLAGS, CS and SS; the rest is what the call left.
 ///
 /// # Safety
-/// `then` must be a function of this signature that never returns.
+/// `then` must never return.
+#[inline(always)]
+pub(crate) unsafe fn with_captured_frame(first: u64, second: u64, then: Captured) -> ! {
+    // SAFETY: the callee keeps the ABI and never returns; the caller of this promises as much for `then`.
+    // UD2 stands for the code after the call: RIP then lies in the caller's function and not after its last byte.
+    unsafe {
+        asm!(
+            "call {capture}",
+            "ud2",
+            capture = sym capture_frame,
+            in("rdi") first,
+            in("rsi") second,
+            in("rdx") then,
+            options(noreturn),
+        )
+    }
+}
+
+/// The called half of [`with_captured_frame`].
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn with_captured_frame(
-    argument: u64,
-    argument2: u64,
-    then: unsafe extern "C" fn(&TrapFrame, u64, u64) -> !,
-) -> ! {
+unsafe extern "C" fn capture_frame(first: u64, second: u64, then: Captured) -> ! {
     naked_asm!(
         "pop r10",                  // the caller's RIP; RSP is now what it will be after the call
         "mov r11, rsp",

@@ -138,7 +138,8 @@ fn body<S: RecordSink>(
         // SAFETY: the verdict names registers.
         let rsp = unsafe { slot.basic() }.registers.rsp;
         let bytes = runtime.config.stack_bytes;
-        to.stack(cpu, rsp, if me.index() == Some(cpu) { bytes.saturating_mul(2) } else { bytes }, read)?;
+        let bytes = if me.index() == Some(cpu) { bytes.saturating_mul(2) } else { bytes };
+        to.stack(cpu, rsp, mapped_from(rsp, bytes), read)?;
     }
     for region in runtime.config.regions {
         to.region(region.name, (region.address)(), region.bytes, read)?;
@@ -202,6 +203,18 @@ fn send_extended<S: RecordSink>(
         to.fxsave(cpu, &extended.fxsave)?;
     }
     Ok(())
+}
+
+/// How many of these bytes lie before the first page that cannot be read: a stack is often shorter than what is asked
+/// for, and ends at a guard page.
+fn mapped_from(address: u64, bytes: u32) -> u32 {
+    const PAGE: u64 = 4096;
+    let end = address.saturating_add(bytes.into());
+    let mut mapped = address;
+    while mapped < end && read(mapped, &mut [0]) {
+        mapped = (mapped & !(PAGE - 1)).saturating_add(PAGE);
+    }
+    mapped.min(end).saturating_sub(address) as u32
 }
 
 /// Copies memory that may not be there.
