@@ -164,7 +164,10 @@ impl Ledger<'_> {
         path.after_saved(cpu, order);
         // Relaxed: published by the state below.
         line.own.stopped.store(path.now(), Ordering::Relaxed);
-        if matches!(order, Order::Panic) && self.become_guard(cpu) {
+        // An owner that was superseded does not watch: it stood still itself, and two that take over from each other
+        // would never end. It would also be halted by an NMI while it holds the guard's place.
+        let led = self.state(cpu) == CpuState::Leading;
+        if matches!(order, Order::Panic) && !led && self.become_guard(cpu) {
             self.publish(line, CpuState::Guarding);
             return AfterStop::Guard;
         }

@@ -75,6 +75,11 @@ mod shim {
                     self.0.store(value, order);
                 }
 
+                pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    open_window();
+                    self.0.swap(value, order)
+                }
+
                 pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                     open_window();
                     self.0.fetch_add(value, order)

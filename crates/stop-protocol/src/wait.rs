@@ -134,9 +134,8 @@ impl Ledger<'_> {
     fn publish_and_send(&self, targets: Targets<'_>, transport: &mut impl Transport) -> bool {
         match targets {
             Targets::AllOthers => {
-                // Release: rule 2.
-                let before = self.stop.load(Ordering::Relaxed);
-                self.stop.store(STOP_ALL, Ordering::Release);
+                // Release: rule 2. One exchange, so that it is ordered against that of a shootdown below.
+                let before = self.stop.swap(STOP_ALL, Ordering::Release);
                 // Rule 3, the stopping side: `stop` above before the states below.
                 fence(Ordering::SeqCst);
                 before != STOP_ALL && self.can_broadcast() && transport.send_to_all_others()
