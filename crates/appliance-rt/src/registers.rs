@@ -156,6 +156,8 @@ pub mod low_memory {
     pub const TRAMPOLINE: u64 = 0x8000;
     /// End of conventional memory: 640 KiB.
     pub const CONVENTIONAL_END: u64 = 0xa_0000;
+    /// Start of the option ROMs, behind graphics memory.
+    pub const OPTION_ROMS: u64 = 0xc_0000;
 }
 
 /// The 8259 pair, as on the PC/AT (Intel 8259A data sheet).

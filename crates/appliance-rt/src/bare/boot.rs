@@ -14,7 +14,7 @@ use super::{
     clock,
     cpu::{self, Capabilities, CpuTables},
     image, interrupts,
-    memory::{BOOT_LIMIT, BootMemory, BootMemoryView},
+    memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, trampoline,
 };
 use crate::{
@@ -130,8 +130,7 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
 fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
-    let everything = BootMemoryView { map: None };
-    let Some(information) = Information::at(&everything, information) else {
+    let Some(information) = Information::at(&BootView, information) else {
         panic!("the Multiboot information is not in memory");
     };
     let mut map = heapless::Vec::<Region, REGIONS>::new();
@@ -156,9 +155,8 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
     let Some(free) = memory_map::largest_free(&map, &taken, (1 << 20)..BOOT_LIMIT) else {
         panic!("no free memory below 4 GiB in the memory map");
     };
-    let view = BootMemoryView { map: Some(&map) };
     let mut cpus = [UNUSED_CPU; CPUS];
-    let (rsdp, found) = read_cpus(&view, &mut cpus);
+    let (rsdp, found) = read_cpus(&mut cpus);
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
@@ -229,10 +227,10 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
 }
 
 /// The CPUs of the MADT, and the RSDP.
-fn read_cpus(view: &BootMemoryView<'_>, cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
-    let rsdp = Rsdp::search(view, warn);
+fn read_cpus(cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
+    let rsdp = Rsdp::search(&BootView, warn);
     let madt = rsdp
-        .map(|rsdp| Tables::new(view, rsdp, warn))
+        .map(|rsdp| Tables::new(&BootView, rsdp, warn))
         .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
         .and_then(Madt::new);
     let Some(madt) = madt else {

@@ -5,7 +5,6 @@ use core::{cell::Cell, ops::Range};
 use firmware_tables::PhysicalMemory;
 
 use crate::{
-    memory_map::Region,
     paging::TableMemory,
     registers::{low_memory, page},
 };
@@ -13,27 +12,24 @@ use crate::{
 /// What the boot tables map.
 pub const BOOT_LIMIT: u64 = 1 << 32;
 
-/// Physical memory while the boot tables are loaded: the first 4 GiB, page 0 included.
-pub struct BootMemoryView<'a> {
-    /// The memory map, once it is known: above 1 MiB only what it lists is read, since other addresses may be devices.
-    pub map: Option<&'a [Region]>,
-}
+/// Physical memory while the boot tables are loaded: the first 4 GiB, page 0 included, without the graphics window.
+///
+/// It does not ask the memory map: some loaders list only RAM there, and ACPI's tables lie outside.
+pub struct BootView;
 
-impl PhysicalMemory for BootMemoryView<'_> {
+/// Graphics memory: between conventional memory and the option ROMs.
+const GRAPHICS: Range<u64> = low_memory::CONVENTIONAL_END..low_memory::OPTION_ROMS;
+
+impl PhysicalMemory for BootView {
     fn read(&self, address: u64, length: usize) -> Option<&[u8]> {
         let end = address.checked_add(length as u64)?;
-        if address == 0 || end > BOOT_LIMIT || length == 0 {
+        let in_graphics = address < GRAPHICS.end && GRAPHICS.start < end;
+        if address == 0 || length == 0 || end > BOOT_LIMIT || in_graphics {
             return None;
         }
-        let graphics = low_memory::CONVENTIONAL_END..0xc_0000;
-        let is_low = end <= 1 << 20 && (end <= graphics.start || address >= graphics.end);
-        let is_listed =
-            self.map.is_none_or(|map| map.iter().any(|region| region.start <= address && end <= region.end));
-        if !is_low && !is_listed {
-            return None;
-        }
-        // SAFETY: the boot tables map the first 4 GiB; the range is not null and is memory as far as can be known. One
-        // CPU runs, and it writes to none of what the loader and firmware left while it reads it.
+        // SAFETY: the boot tables map the first 4 GiB, and the range is not null. What is asked for are the loader's
+        // information and what a checksummed pointer of ACPI names; reading anything else there, a device at worst,
+        // gives some bytes. One CPU runs, and it writes to none of them while it reads.
         Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
     }
 }

@@ -18,8 +18,9 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// Its descriptor tables.
 static TABLES_FOR_NEXT: AtomicPtr<CpuTables> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Microseconds for a CPU to run its first instruction of ours, and again for it to be ready.
-const BOUND_US: u64 = 1_000_000;
+/// Microseconds for a CPU to run its first instruction of ours, and again for it to be ready. Hardware needs less than a
+/// millisecond; an emulator with more CPUs than its host may need a second.
+const BOUND_US: u64 = 3_000_000;
 
 /// Starts `cpu` and waits until it is ready or has to be given up. True if it is ready.
 pub fn start(
