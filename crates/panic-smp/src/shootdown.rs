@@ -5,11 +5,13 @@ use crate::clock::{CLOCK, Microseconds};
 use crate::config::LONGEST_GAP;
 use crate::cpu;
 use crate::environment::{ApicTransport, RuntimePatience};
+use crate::report::View;
 use crate::runtime::Runtime;
 use crate::stop_path::StopCallback;
 use core::fmt;
 use stop_protocol::{
-    Claim, Contained, CpuSet, CpuState, Deadline, Limits, Owner, Purpose, RegisterSource, Targets, Turn,
+    Claim, Contained, CpuIndex, CpuSet, CpuState, Deadline, Level, Limits, Owner, Purpose, RegisterSource,
+    Targets, Turn,
 };
 
 /// How a shootdown ended.
@@ -63,18 +65,7 @@ impl Runtime {
         deadline: Microseconds,
         callback: StopCallback,
     ) -> Result<StopReport, ShootdownError> {
-        let me = self.current_cpu().ok_or(ShootdownError::NotReady)?;
-        if self.ledger.state(me) != CpuState::Ready {
-            return Err(match self.ledger.state(me) {
-                CpuState::Absent | CpuState::Starting | CpuState::Parked => ShootdownError::NotReady,
-                CpuState::Ready
-                | CpuState::Seen
-                | CpuState::Saved
-                | CpuState::Leading
-                | CpuState::Guarding
-                | CpuState::Stopped => ShootdownError::Nested,
-            });
-        }
+        let me = self.ready_cpu()?;
         self.own_shootdown(Owner::Cpu(me), deadline)?;
         let mut others = *targets;
         others.remove(me);
@@ -103,6 +94,37 @@ impl Runtime {
             }
         }
         Ok(report)
+    }
+
+    /// Writes a record to the sinks without a panic, usually after a shootdown: what was saved of every CPU that has
+    /// stopped, and the registers of this call. CPUs that run are named as possibly running.
+    ///
+    /// Normal context on a ready CPU; nothing is stopped, and the caller goes on. A panic elsewhere takes precedence:
+    /// then this does not return.
+    ///
+    /// # Errors
+    /// When nothing was written, and why.
+    pub fn write_record(&'static self) -> Result<(), ShootdownError> {
+        let registers = api::capture();
+        let me = self.ready_cpu()?;
+        self.own_shootdown(Owner::Cpu(me), self.config.timings.ceiling)?;
+        View { runtime: self, me: Owner::Cpu(me), level: Level::First, caller: Some(&registers) }.write();
+        if !self.ledger.release(Owner::Cpu(me)) {
+            api::self_stop();
+        }
+        Ok(())
+    }
+
+    /// This CPU, if it may begin a shootdown.
+    fn ready_cpu(&self) -> Result<CpuIndex, ShootdownError> {
+        let me = self.current_cpu().ok_or(ShootdownError::NotReady)?;
+        match self.ledger.state(me) {
+            CpuState::Ready => Ok(me),
+            CpuState::Absent | CpuState::Starting | CpuState::Parked => Err(ShootdownError::NotReady),
+            CpuState::Seen | CpuState::Saved | CpuState::Leading | CpuState::Guarding | CpuState::Stopped => {
+                Err(ShootdownError::Nested)
+            }
+        }
     }
 
     /// Becomes the owner; looks for a stop of this CPU meanwhile.

@@ -16,7 +16,8 @@ pub enum RegisterSource {
     Poll = 3,
     /// It was rescued by INIT: what INIT leaves.
     Residual = 4,
-    /// It found the stop while it became Ready or unparked: those of that call.
+    /// It called into the runtime: those of the call. It found the stop while it became Ready or unparked, or it asked
+    /// for a record without a panic.
     Arrival = 5,
 }
 

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use appliance_rt::Machine;
+use appliance_rt::{Machine, println};
 use panic_smp::{CpuIndex, sink::COM1};
 
 panic_smp::runtime! {
@@ -15,6 +15,9 @@ panic_smp::runtime! {
 panic_smp::panic_handler!();
 appliance_rt::entry!(PANIC, main);
 
-fn main(machine: &'static Machine, _cpu: CpuIndex) -> ! {
+fn main(machine: &'static Machine, cpu: CpuIndex) -> ! {
+    if cpu.0 == 0 {
+        println!("armed: {} CPUs", machine.cpus_running());
+    }
     machine.idle()
 }

@@ -1,4 +1,5 @@
-//! The shootdown API without a panic: one CPU stops some of the others, then the rest, and goes on.
+//! The shootdown API without a panic: one CPU stops one other, then the rest, writes a record of
+//! what they were doing, and goes on.
 #![no_std]
 #![no_main]
 
@@ -41,6 +42,9 @@ fn main(machine: &'static Machine, cpu: CpuIndex) -> ! {
     println!("{called} of {others} callbacks ran");
     if called as usize != others {
         board_qemu::exit(board_qemu::SUCCESS + 1);
+    }
+    if let Err(error) = PANIC.write_record() {
+        println!("no record: {error}");
     }
     println!("shootdown-only: done");
     board_qemu::exit_success()

@@ -9,7 +9,7 @@ mod messages;
 mod record;
 mod text;
 
-pub(crate) use record::record;
+pub(crate) use record::{View, record};
 pub(crate) use text::text;
 
 use crate::runtime::Runtime;

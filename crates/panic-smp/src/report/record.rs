@@ -7,32 +7,213 @@ use crate::frame::{VECTOR_CALL, VECTOR_NMI};
 use crate::image;
 use crate::runtime::Runtime;
 use crate::sink::Sink;
+use crate::slot::Basic;
 use core::sync::atomic::Ordering;
-use crash_record::{Cause, CpuSummary, Header, RecordSink, SinkError as RecordError, Writer};
-use stop_protocol::{Containment, CpuIndex, Level, Owner, RegisterSource};
+use crash_record::{BasicRegisters, Cause, CpuSummary, Header, RecordSink, SinkError as RecordError, Writer};
+use stop_protocol::{Containment, CpuIndex, Level, Owner, RegisterSource, Verdict};
 
-/// Writes the record to every sink.
+/// What a record is made from.
+pub(crate) struct View<'a> {
+    pub runtime: &'static Runtime,
+    /// The CPU that writes it.
+    pub me: Owner,
+    pub level: Level,
+    /// The writer's own registers, when it did not panic and so has none in its slot.
+    pub caller: Option<&'a BasicRegisters>,
+}
+
+/// Writes the record of a panic to every sink.
 pub(crate) fn record(runtime: &'static Runtime, me: Owner, level: Level) {
-    let mut counting = Writer::<SinkAdapter>::counting();
-    // Counting sends nothing, so it cannot fail.
-    let _ = body(runtime, me, level, &mut counting);
-    let header = header(runtime, me, level, counting.chunks());
-    for sink in runtime.config.sinks {
-        let mut adapter = SinkAdapter { runtime, me, sink: *sink };
-        let written = Writer::begin(&mut adapter, &header).and_then(|mut writer| {
-            body(runtime, me, level, &mut writer)?;
-            writer.finish()
+    View { runtime, me, level, caller: None }.write();
+}
+
+impl View<'_> {
+    pub(crate) fn write(&self) {
+        let Self { runtime, me, .. } = *self;
+        let mut counting = Writer::<SinkAdapter>::counting();
+        // Counting sends nothing, so it cannot fail.
+        let _ = self.body(&mut counting);
+        let header = self.header(counting.chunks());
+        for sink in runtime.config.sinks {
+            let mut adapter = SinkAdapter { runtime, me, sink: *sink };
+            let written = Writer::begin(&mut adapter, &header).and_then(|mut writer| {
+                self.body(&mut writer)?;
+                writer.finish()
+            });
+            if written.is_ok() {
+                // The line that says so is all that can be lost now.
+                let _ = sink.write(COMPLETE);
+            }
+        }
+        runtime.with_boards(me, |boards, cx| {
+            for board in boards {
+                board.on_recorded(cx);
+            }
         });
-        if written.is_ok() {
-            // The line that says so is all that can be lost now.
-            let _ = sink.write(COMPLETE);
+    }
+
+    fn is_caller(&self, cpu: CpuIndex) -> bool {
+        self.caller.is_some() && self.me.index() == Some(cpu)
+    }
+
+    fn verdict(&self, cpu: CpuIndex) -> Verdict {
+        if self.is_caller(cpu) {
+            return Verdict { registers: RegisterSource::Arrival, containment: Containment::Reporting };
+        }
+        self.runtime.ledger.verdict(cpu)
+    }
+
+    fn saved(&self, cpu: CpuIndex) -> Option<&'static Basic> {
+        let slot = self.runtime.slot(cpu)?;
+        // SAFETY: the verdict names registers, and those of the caller are not in its slot.
+        (!self.is_caller(cpu) && self.verdict(cpu).registers != RegisterSource::None)
+            .then(|| unsafe { slot.basic() })
+    }
+
+    fn registers(&self, cpu: CpuIndex) -> Option<&BasicRegisters> {
+        match self.caller {
+            Some(registers) if self.is_caller(cpu) => Some(registers),
+            Some(_) | None => self.saved(cpu).map(|basic| &basic.registers),
         }
     }
-    runtime.with_boards(me, |boards, cx| {
-        for board in boards {
-            board.on_recorded(cx);
+
+    /// The CPUs, the winner first.
+    fn winner_first(&self) -> impl Iterator<Item = CpuIndex> {
+        let me = self.me.index();
+        me.into_iter().chain(self.runtime.known_cpus().filter(move |cpu| me != Some(*cpu)))
+    }
+
+    fn header(&self, total_chunks: u32) -> Header {
+        let Self { runtime, me, level, caller } = *self;
+        let vector = me.index().and_then(|cpu| self.saved(cpu)).map_or(VECTOR_CALL, |basic| basic.vector);
+        // Relaxed, all three: written by owners, and ownership orders them.
+        let stamps = &runtime.stamps;
+        let (image_base, image_end) = image::range();
+        Header {
+            total_chunks,
+            declared_cpus: runtime.known_cpus().count() as u16,
+            winner: me.index(),
+            winner_apic_id: match me {
+                Owner::Cpu(cpu) => runtime.ledger.apic_id(cpu),
+                Owner::Anonymous { apic_id } => apic_id,
+            },
+            level,
+            cause: match vector {
+                _ if caller.is_some() => Cause::SHUTDOWN,
+                VECTOR_CALL => Cause::PANIC,
+                VECTOR_NMI => Cause::NMI,
+                _ => Cause::EXCEPTION,
+            },
+            vector: if vector == VECTOR_CALL { 0 } else { vector as u8 },
+            build_id: image::build_id(),
+            tsc_hz: CLOCK.hz().unwrap_or(0),
+            tsc_decision: stamps.decision.load(Ordering::Relaxed),
+            tsc_stop_sent: stamps.sent.load(Ordering::Relaxed),
+            tsc_contained: stamps.contained.load(Ordering::Relaxed),
+            image_base,
+            image_end,
         }
-    });
+    }
+
+    /// Breadth first: what is most useful of every CPU before anything that is less so.
+    fn body<S: RecordSink>(&self, to: &mut Writer<'_, S>) -> Result<(), RecordError> {
+        let config = &self.runtime.config;
+        for cpu in self.winner_first() {
+            to.summary(cpu, &self.summary(cpu))?;
+        }
+        for cpu in self.winner_first() {
+            if let Some(registers) = self.registers(cpu) {
+                to.basic(cpu, registers)?;
+            }
+        }
+        for cpu in self.winner_first() {
+            self.message(cpu, to)?;
+        }
+        self.cause(to)?;
+        for cpu in self.winner_first() {
+            self.extended(cpu, to)?;
+        }
+        for cpu in self.winner_first() {
+            if let Some(registers) = self.registers(cpu) {
+                let own = self.me.index() == Some(cpu);
+                let bytes = if own { config.stack_bytes.saturating_mul(2) } else { config.stack_bytes };
+                to.stack(cpu, registers.rsp, mapped_from(registers.rsp, bytes), read)?;
+            }
+        }
+        for region in config.regions {
+            to.region(region.name, (region.address)(), region.bytes, read)?;
+        }
+        Ok(())
+    }
+
+    fn summary(&self, cpu: CpuIndex) -> CpuSummary {
+        let ledger = &self.runtime.ledger;
+        let stamps = ledger.stamps(cpu);
+        CpuSummary {
+            verdict: self.verdict(cpu),
+            apic_id: ledger.apic_id(cpu),
+            state: ledger.state(cpu) as u8,
+            nmi_count: ledger.nmi_count(cpu),
+            flags: ledger.flags(cpu).0,
+            entered: stamps.entered,
+            saved: stamps.saved,
+            stopped: stamps.stopped,
+        }
+    }
+
+    fn message<S: RecordSink>(&self, cpu: CpuIndex, to: &mut Writer<'_, S>) -> Result<(), RecordError> {
+        let Some(slot) = self.runtime.slot(cpu) else { return Ok(()) };
+        // Only a panic at its first level has been through the stage that formats.
+        if self.caller.is_none() && self.level == Level::First {
+            // SAFETY: called by the owner in its record stage; the report stage, which wrote it, is over.
+            let message = unsafe { slot.message_mut() };
+            return if message.length == 0 { Ok(()) } else { to.message(Some(cpu), message.text()) };
+        }
+        match messages::unformatted(self.runtime, cpu) {
+            Some(text) => to.message(Some(cpu), text.as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    fn cause<S: RecordSink>(&self, to: &mut Writer<'_, S>) -> Result<(), RecordError> {
+        if self.caller.is_some() {
+            return Ok(());
+        }
+        let me = self.me.index();
+        // SAFETY: the caller owns the panic.
+        if let Some((board, what)) = unsafe { self.runtime.nmi_cause.get() } {
+            to.board(board)?;
+            to.nmi_source(me, what.source().name())?;
+            for raw in what.raw() {
+                to.value(me, raw.name, raw.value)?;
+            }
+        }
+        match me.and_then(|cpu| self.saved(cpu)) {
+            Some(basic) => to.value(me, "error code", basic.error_code),
+            None => Ok(()),
+        }
+    }
+
+    fn extended<S: RecordSink>(&self, cpu: CpuIndex, to: &mut Writer<'_, S>) -> Result<(), RecordError> {
+        let announced = match self.verdict(cpu).containment {
+            Containment::Stopped | Containment::Reporting => !self.is_caller(cpu),
+            Containment::PossiblyRunning
+            | Containment::NeverStarted
+            | Containment::Parked
+            | Containment::HaltedUnquiesced
+            | Containment::HaltedByInit => false,
+        };
+        let Some(slot) = self.runtime.slot(cpu).filter(|_| announced) else { return Ok(()) };
+        // SAFETY: the CPU announced its end, or is the owner's.
+        let extended = unsafe { slot.extended() };
+        if extended.has_apic {
+            to.apic(cpu, &extended.apic)?;
+        }
+        if extended.has_fxsave {
+            to.fxsave(cpu, &extended.fxsave)?;
+        }
+        Ok(())
+    }
 }
 
 /// One sink, as the writer of the record sees it: the boards get a turn after each line, to hold off their watchdogs.
@@ -52,157 +233,6 @@ impl RecordSink for SinkAdapter {
         });
         Ok(())
     }
-}
-
-fn header(runtime: &'static Runtime, me: Owner, level: Level, total_chunks: u32) -> Header {
-    let vector = me
-        .index()
-        .and_then(|cpu| runtime.slot(cpu))
-        // SAFETY: the owner saved its own registers before it led.
-        .map_or(VECTOR_CALL, |slot| unsafe { slot.basic() }.vector);
-    // Relaxed, all three: written by owners, and ownership orders them.
-    let stamps = &runtime.stamps;
-    let (image_base, image_end) = image::range();
-    Header {
-        total_chunks,
-        declared_cpus: runtime.known_cpus().count() as u16,
-        winner: me.index(),
-        winner_apic_id: match me {
-            Owner::Cpu(cpu) => runtime.ledger.apic_id(cpu),
-            Owner::Anonymous { apic_id } => apic_id,
-        },
-        level,
-        cause: match vector {
-            VECTOR_CALL => Cause::PANIC,
-            VECTOR_NMI => Cause::NMI,
-            _ => Cause::EXCEPTION,
-        },
-        vector: if vector == VECTOR_CALL { 0 } else { vector as u8 },
-        build_id: image::build_id(),
-        tsc_hz: CLOCK.hz().unwrap_or(0),
-        tsc_decision: stamps.decision.load(Ordering::Relaxed),
-        tsc_stop_sent: stamps.sent.load(Ordering::Relaxed),
-        tsc_contained: stamps.contained.load(Ordering::Relaxed),
-        image_base,
-        image_end,
-    }
-}
-
-/// The CPUs, the winner first.
-fn winner_first(runtime: &'static Runtime, me: Owner) -> impl Iterator<Item = CpuIndex> {
-    let others = runtime.known_cpus().filter(move |cpu| me.index() != Some(*cpu));
-    me.index().into_iter().chain(others)
-}
-
-/// Those of which the verdict names registers.
-fn with_registers(runtime: &'static Runtime, me: Owner) -> impl Iterator<Item = CpuIndex> {
-    winner_first(runtime, me).filter(|cpu| runtime.ledger.verdict(*cpu).registers != RegisterSource::None)
-}
-
-/// Breadth first: what is most useful of every CPU before anything that is less so.
-fn body<S: RecordSink>(
-    runtime: &'static Runtime,
-    me: Owner,
-    level: Level,
-    to: &mut Writer<'_, S>,
-) -> Result<(), RecordError> {
-    for cpu in winner_first(runtime, me) {
-        to.summary(cpu, &summary(runtime, cpu))?;
-    }
-    for cpu in with_registers(runtime, me) {
-        let Some(slot) = runtime.slot(cpu) else { continue };
-        // SAFETY: the verdict names registers.
-        to.basic(cpu, &unsafe { slot.basic() }.registers)?;
-    }
-    for cpu in winner_first(runtime, me) {
-        send_message(runtime, cpu, level, to)?;
-    }
-    // SAFETY: the caller owns the panic.
-    if let Some((board, what)) = unsafe { runtime.nmi_cause.get() } {
-        to.board(board)?;
-        to.nmi_source(me.index(), what.source().name())?;
-        for raw in what.raw() {
-            to.value(me.index(), raw.name, raw.value)?;
-        }
-    }
-    if let Some(slot) = me.index().and_then(|cpu| runtime.slot(cpu)) {
-        // SAFETY: the owner saved its own registers before it led.
-        let basic = unsafe { slot.basic() };
-        to.value(me.index(), "error code", basic.error_code)?;
-    }
-    for cpu in with_registers(runtime, me) {
-        send_extended(runtime, cpu, me, to)?;
-    }
-    for cpu in with_registers(runtime, me) {
-        let Some(slot) = runtime.slot(cpu) else { continue };
-        // SAFETY: the verdict names registers.
-        let rsp = unsafe { slot.basic() }.registers.rsp;
-        let bytes = runtime.config.stack_bytes;
-        let bytes = if me.index() == Some(cpu) { bytes.saturating_mul(2) } else { bytes };
-        to.stack(cpu, rsp, mapped_from(rsp, bytes), read)?;
-    }
-    for region in runtime.config.regions {
-        to.region(region.name, (region.address)(), region.bytes, read)?;
-    }
-    Ok(())
-}
-
-fn summary(runtime: &'static Runtime, cpu: CpuIndex) -> CpuSummary {
-    let stamps = runtime.ledger.stamps(cpu);
-    CpuSummary {
-        verdict: runtime.ledger.verdict(cpu),
-        apic_id: runtime.ledger.apic_id(cpu),
-        state: runtime.ledger.state(cpu) as u8,
-        nmi_count: runtime.ledger.nmi_count(cpu),
-        flags: runtime.ledger.flags(cpu).0,
-        entered: stamps.entered,
-        saved: stamps.saved,
-        stopped: stamps.stopped,
-    }
-}
-
-fn send_message<S: RecordSink>(
-    runtime: &'static Runtime,
-    cpu: CpuIndex,
-    level: Level,
-    to: &mut Writer<'_, S>,
-) -> Result<(), RecordError> {
-    let Some(slot) = runtime.slot(cpu) else { return Ok(()) };
-    if level == Level::First {
-        // SAFETY: called by the owner in its record stage; the report stage, which wrote it, is over.
-        let message = unsafe { slot.message_mut() };
-        return if message.length == 0 { Ok(()) } else { to.message(Some(cpu), message.text()) };
-    }
-    match messages::unformatted(runtime, cpu) {
-        Some(text) => to.message(Some(cpu), text.as_bytes()),
-        None => Ok(()),
-    }
-}
-
-fn send_extended<S: RecordSink>(
-    runtime: &'static Runtime,
-    cpu: CpuIndex,
-    me: Owner,
-    to: &mut Writer<'_, S>,
-) -> Result<(), RecordError> {
-    let announced = match runtime.ledger.verdict(cpu).containment {
-        Containment::Stopped | Containment::Reporting => true,
-        Containment::PossiblyRunning
-        | Containment::NeverStarted
-        | Containment::Parked
-        | Containment::HaltedUnquiesced
-        | Containment::HaltedByInit => me.index() == Some(cpu),
-    };
-    let Some(slot) = runtime.slot(cpu).filter(|_| announced) else { return Ok(()) };
-    // SAFETY: the CPU announced its end, or is the owner's.
-    let extended = unsafe { slot.extended() };
-    if extended.has_apic {
-        to.apic(cpu, &extended.apic)?;
-    }
-    if extended.has_fxsave {
-        to.fxsave(cpu, &extended.fxsave)?;
-    }
-    Ok(())
 }
 
 /// How many of these bytes lie before the first page that cannot be read: a stack is often shorter than what is asked
