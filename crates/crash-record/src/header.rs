@@ -37,7 +37,7 @@ impl Cause {
             Self::PANIC => "panic",
             Self::NMI => "NMI",
             Self::EXCEPTION => "exception",
-            Self::SHUTDOWN => "shutdown",
+            Self::SHUTDOWN => "asked for by the firmware, without a panic",
             Self::TAKE_OVER => "taken over from a CPU that died",
             Self(_) => "cause of a later version",
         }
