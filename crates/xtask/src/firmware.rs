@@ -35,6 +35,13 @@ pub fn names(workspace: &Workspace) -> Vec<&str> {
     packages(workspace).flat_map(|p| p.binaries.iter().map(String::as_str)).collect()
 }
 
+/// The names of the examples: what users copy, and what the rules of the panic path are checked on. Test firmware
+/// breaks them on purpose.
+pub fn examples(workspace: &Workspace) -> Vec<&str> {
+    let examples = packages(workspace).filter(|p| p.folder.starts_with("examples"));
+    examples.flat_map(|p| p.binaries.iter().map(String::as_str)).collect()
+}
+
 /// Builds every firmware package, as `cargo firmware` does.
 pub fn build_all(workspace: &Workspace) -> Result<()> {
     tools::RUST_TARGET.require()?;
