@@ -104,7 +104,7 @@ impl Machine {
 
     /// Waits until every enabled CPU is ready or was given up, and returns how many are ready.
     ///
-    /// It ends because the start of each CPU has a time limit; if the first CPU panics meanwhile, the caller is stopped
+    /// Not in `prepare`, and not with a lock held that another CPU's `main` needs. It ends because the start of each CPU has a time limit; if the first CPU panics meanwhile, the caller is stopped
     /// by NMI like any other.
     pub fn wait_for_all(&self) -> usize {
         // Acquire: pairs with the Release at the end of start-up, so that all phases are final.

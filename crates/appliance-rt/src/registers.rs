@@ -23,7 +23,7 @@ pub mod multiboot {
 pub mod control {
     /// Protection enable.
     pub const CR0_PE: u32 = 1 << 0;
-    /// WAIT and MWAIT-style FPU instructions honour TS.
+    /// WAIT honours CR0.TS.
     pub const CR0_MP: u32 = 1 << 1;
     /// Always 1.
     pub const CR0_ET: u32 = 1 << 4;
@@ -149,8 +149,8 @@ pub mod apic {
 
 /// The first MiB.
 pub mod low_memory {
-    /// Real-mode vector 2, the NMI: offset, then segment, 16 bits each (SDM vol. 3B, Interrupt and Exception Handling
-    /// in real-address mode).
+    /// Real-mode vector 2, the NMI: offset, then segment, 16 bits each (SDM vol. 3B, 8086 Emulation,
+    /// Interrupt and Exception Handling).
     pub const NMI_VECTOR: u64 = 2 * 4;
     /// The trampoline's place, unless the memory map has no RAM there.
     pub const TRAMPOLINE: u64 = 0x8000;
