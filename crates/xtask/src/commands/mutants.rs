@@ -99,7 +99,7 @@ fn try_one(workspace: &Workspace, copy: &Copy, mutant: Mutant) -> Result<Tried> 
             match failures(&copy.workspace, selection)?.as_slice() {
                 [] => Err(Error::Unseen(shown(selection))),
                 seen => {
-                    step(&format!("seen by {}", process::tail(&seen[0], 1)));
+                    step(&format!("seen by {}", seen[0].lines().next().unwrap_or_default()));
                     Ok(())
                 }
             }
