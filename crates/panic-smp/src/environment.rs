@@ -9,7 +9,7 @@ use crate::clock::{CLOCK, Microseconds};
 use crate::config::LONGEST_GAP;
 use crate::cpu;
 use crate::frame::TrapFrame;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, StopStamps};
 use core::sync::atomic::Ordering;
 use nmi_source::{Bus, NmiEnvironment};
 use stop_protocol::{Awaited, CpuIndex, Deadline, Limits, Patience, RegisterSource, Stage, Transport, Turn};
@@ -73,22 +73,30 @@ impl Patience for RuntimePatience<'_> {
     }
 }
 
-/// The local APIC as the way to the others, and when it was first used.
+/// The local APIC as the way to the others, and when a panic first used it.
 pub(crate) struct ApicTransport<'r> {
-    runtime: &'r Runtime,
+    /// Where to note that, for a panic.
+    stamps: Option<&'r StopStamps>,
     apic: LocalApic,
 }
 
 impl<'r> ApicTransport<'r> {
-    pub(crate) fn new(runtime: &'r Runtime) -> Self {
+    /// For the stop of a panic.
+    pub(crate) fn of_panic(runtime: &'r Runtime) -> Self {
         // SAFETY: CPL 0, as in every context of this crate.
-        Self { runtime, apic: unsafe { LocalApic::current() } }
+        Self { stamps: Some(&runtime.stamps), apic: unsafe { LocalApic::current() } }
+    }
+
+    /// For a shootdown: a panic that comes later has stamps of its own.
+    pub(crate) fn of_shootdown() -> Self {
+        // SAFETY: CPL 0, as in every context of this crate.
+        Self { stamps: None, apic: unsafe { LocalApic::current() } }
     }
 
     fn note_sent(&self) {
         // Relaxed, both: only the owner writes it, and others read it after the panic has passed to them.
-        if self.runtime.stamps.sent.load(Ordering::Relaxed) == 0 {
-            self.runtime.stamps.sent.store(CLOCK.now(), Ordering::Relaxed);
+        if let Some(stamps) = self.stamps.filter(|stamps| stamps.sent.load(Ordering::Relaxed) == 0) {
+            stamps.sent.store(CLOCK.now(), Ordering::Relaxed);
         }
     }
 }

@@ -84,6 +84,8 @@ impl Runtime {
         if let Owner::Cpu(cpu) = me {
             self.ledger.lead(cpu);
         }
+        // Relaxed: read by owners, and ownership orders it.
+        self.taken_over.store(true, Ordering::Relaxed);
         self.contain_others(me);
         self.drive(me)
     }

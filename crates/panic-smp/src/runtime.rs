@@ -7,7 +7,7 @@ use crate::image::{self, Image};
 use crate::slot::Slot;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use nmi_source::{ExternalNmi, Identified};
 use stop_protocol::{CpuIndex, CpuLine, CpuState, Ledger, Level, MAX_CPUS};
 
@@ -24,6 +24,8 @@ pub struct Runtime {
     pub(crate) asking: AtomicU32,
     /// The number of contained CPUs is known to be short by this many.
     pub(crate) uncontained: AtomicU32,
+    /// The owner is not the CPU that won: that one died.
+    pub(crate) taken_over: AtomicBool,
     external_nmi: AtomicU8,
     /// 0: as configured; 1: halt; 2: reset; else the address of an `fn() -> !`.
     final_action: AtomicU64,
@@ -121,6 +123,7 @@ impl Runtime {
             nmi_cause: NmiCause(UnsafeCell::new(None)),
             asking: AtomicU32::new(0),
             uncontained: AtomicU32::new(0),
+            taken_over: AtomicBool::new(false),
             external_nmi: AtomicU8::new(ROUTE_AS_CONFIGURED),
             final_action: AtomicU64::new(AS_CONFIGURED),
         }

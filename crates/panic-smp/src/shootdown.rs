@@ -73,7 +73,7 @@ impl Runtime {
         let ended = self.ledger.contain(
             Owner::Cpu(me),
             Targets::Set(&others, token),
-            &mut ApicTransport::new(self),
+            &mut ApicTransport::of_shootdown(),
             &mut RuntimePatience::new(self, Some(deadline)),
         );
         if ended == Contained::Superseded || !self.ledger.release(Owner::Cpu(me)) {

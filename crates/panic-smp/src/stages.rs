@@ -35,7 +35,7 @@ impl Runtime {
         let contained = self.ledger.contain(
             me,
             Targets::AllOthers,
-            &mut ApicTransport::new(self),
+            &mut ApicTransport::of_panic(self),
             &mut RuntimePatience::new(self, None),
         );
         // Relaxed, both: read by owners, and ownership orders them.

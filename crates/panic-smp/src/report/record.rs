@@ -86,8 +86,9 @@ impl View<'_> {
     fn header(&self, total_chunks: u32) -> Header {
         let Self { runtime, me, level, caller } = *self;
         let vector = me.index().and_then(|cpu| self.saved(cpu)).map_or(VECTOR_CALL, |basic| basic.vector);
-        // Relaxed, all three: written by owners, and ownership orders them.
+        // Relaxed, all four: written by owners, and ownership orders them.
         let stamps = &runtime.stamps;
+        let taken_over = runtime.taken_over.load(Ordering::Relaxed);
         let (image_base, image_end) = image::range();
         Header {
             total_chunks,
@@ -100,11 +101,12 @@ impl View<'_> {
             level,
             cause: match vector {
                 _ if caller.is_some() => Cause::SHUTDOWN,
+                _ if taken_over => Cause::TAKE_OVER,
                 VECTOR_CALL => Cause::PANIC,
                 VECTOR_NMI => Cause::NMI,
                 _ => Cause::EXCEPTION,
             },
-            vector: if vector == VECTOR_CALL { 0 } else { vector as u8 },
+            vector: if vector == VECTOR_CALL || taken_over { 0 } else { vector as u8 },
             build_id: image::build_id(),
             tsc_hz: CLOCK.hz().unwrap_or(0),
             tsc_decision: stamps.decision.load(Ordering::Relaxed),
