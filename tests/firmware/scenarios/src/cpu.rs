@@ -70,3 +70,19 @@ pub fn admit_nmis() {
     // SAFETY: CPL 0, after `hold_nmis`.
     unsafe { asm!("stgi", options(nostack)) };
 }
+
+/// The interrupt command register in xAPIC mode (SDM vol. 3A, 11.6.1): low half, high half, and its bits.
+const ICR_LOW: u64 = 0xFEE0_0300;
+const ICR_HIGH: u64 = 0xFEE0_0310;
+const ICR_DESTINATION_SHIFT: u32 = 24;
+const ICR_NMI: u32 = 0b100 << 8;
+const ICR_ASSERT: u32 = 1 << 14;
+
+/// Sends an NMI to the CPU with this local APIC id, as another device would. Normal context, in xAPIC mode.
+pub fn send_nmi(apic_id: u32) {
+    // SAFETY: the receiver is ready, and so has its NMI handler.
+    let bus = unsafe { panic_smp::machine_bus() };
+    // The high half first: the write of the low half sends.
+    bus.mmio().write32(ICR_HIGH, apic_id << ICR_DESTINATION_SHIFT);
+    bus.mmio().write32(ICR_LOW, ICR_NMI | ICR_ASSERT);
+}

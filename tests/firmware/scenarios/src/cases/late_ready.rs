@@ -1,18 +1,19 @@
 //! A CPU that becomes ready after the stop was published: it must not escape.
 
-use appliance_rt::println;
-
 use crate::scenario::Scenario;
 use crate::{PANIC, cpu};
 
 pub const LATE_READY: Scenario = Scenario { name: "late-ready", becoming_ready, ..Scenario::IDLE };
 
-/// Called between the proof that the CPU can take the stop NMI and its becoming ready. The last one waits here; the
-/// first, which starts it, is then in ordinary code, and the button is pressed.
+/// Called between the proof that the CPU can take the stop NMI and its becoming ready. The last one waits here, having
+/// sent an NMI to the first, which starts it and is then in ordinary code.
 fn becoming_ready() {
+    let ledger = PANIC.ledger();
     let last = cpu::last();
-    if cpu::apic_id() == PANIC.ledger().apic_id(last) {
-        println!("held before ready");
-        cpu::until(|| PANIC.ledger().ordered(last).is_some());
+    if last.0 != 0 && cpu::apic_id() == ledger.apic_id(last) {
+        // The stop NMI could otherwise be quicker than the CPU's own look at the stop.
+        cpu::hold_nmis(last);
+        cpu::send_nmi(ledger.apic_id(panic_smp::CpuIndex(0)));
+        cpu::until(|| ledger.ordered(last).is_some());
     }
 }

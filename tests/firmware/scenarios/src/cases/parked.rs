@@ -3,14 +3,15 @@
 use appliance_rt::println;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
-use panic_smp::CpuIndex;
+use panic_smp::{CpuIndex, CpuState};
 
 use crate::observe::NOTES;
 use crate::scenario::Scenario;
 use crate::{PANIC, cpu};
 
 pub const PARKED: Scenario = Scenario { name: "parked", main, settle, ..Scenario::IDLE };
-pub const UNPARKED: Scenario = Scenario { name: "unparked", main: unpark_late, ..Scenario::IDLE };
+pub const UNPARKED: Scenario =
+    Scenario { name: "unparked", main: unpark_late, settle: until_stopped, ..Scenario::IDLE };
 
 static PARKED_NOW: AtomicBool = AtomicBool::new(false);
 
@@ -47,6 +48,8 @@ fn unpark_late(cpu: CpuIndex) -> ! {
     cpu::meet();
     if cpu == cpu::last() {
         park(cpu);
+        // The stop NMI could otherwise be quicker than the CPU's own look at the stop.
+        cpu::hold_nmis(cpu);
         cpu::until(|| PANIC.ledger().ordered(cpu).is_some());
         PANIC.unpark(cpu);
         // Never reached, or the CPU escaped.
@@ -57,4 +60,9 @@ fn unpark_late(cpu: CpuIndex) -> ! {
         panic!("while a CPU is parked");
     }
     cpu::idle()
+}
+
+/// Nobody waits for a parked CPU, so the record is held up until this one came back and stopped itself.
+fn until_stopped() {
+    cpu::until(|| matches!(PANIC.ledger().state(cpu::last()), CpuState::Stopped | CpuState::Guarding));
 }

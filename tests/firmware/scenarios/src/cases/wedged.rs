@@ -1,5 +1,7 @@
-//! An owner that never leaves a stage.
+//! An owner that never leaves a stage: a CPU that panics, or, with `cpu=` of none, one that the button reached. The
+//! latter is in an NMI handler, where the guard that takes its place cannot stop it.
 
+use appliance_rt::println;
 use panic_smp::CpuIndex;
 
 use crate::scenario::Scenario;
@@ -15,6 +17,9 @@ fn main(cpu: CpuIndex) -> ! {
     cpu::meet();
     if cpu == options::cpu() {
         panic!("an owner that wedges");
+    }
+    if cpu.0 == 0 {
+        println!("armed: {} CPUs", cpu::cpus());
     }
     cpu::idle()
 }
