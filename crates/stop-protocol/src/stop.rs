@@ -68,7 +68,9 @@ impl Ledger<'_> {
             _ => {
                 // Acquire: what the owner wrote before it gave this order is visible to the callback.
                 let token = self.line(cpu)?.owner.order.load(Ordering::Acquire);
-                (token != 0).then_some(Order::Callback(token))
+                // A shootdown whose target won a panic meanwhile was overridden: it does not stop that owner.
+                let leads = self.authority().is_panic_of(Owner::Cpu(cpu));
+                (token != 0 && !leads).then_some(Order::Callback(token))
             }
         }
     }
