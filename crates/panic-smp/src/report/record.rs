@@ -139,7 +139,8 @@ impl View<'_> {
             if let Some(registers) = self.registers(cpu) {
                 let own = self.me.index() == Some(cpu);
                 let bytes = if own { config.stack_bytes.saturating_mul(2) } else { config.stack_bytes };
-                to.stack(cpu, registers.rsp, mapped_from(registers.rsp, bytes), read)?;
+                let from = registers.rsp & !(DEBUGGER_LINE - 1);
+                to.stack(cpu, from, mapped_from(from, bytes), read)?;
             }
         }
         for region in config.regions {
@@ -236,6 +237,10 @@ impl RecordSink for SinkAdapter {
         Ok(())
     }
 }
+
+/// gdb reads stacks by lines of this many bytes (`set dcache line-size`). Of a line that begins before the slice of the
+/// core, it takes all from the image's `.bss` when the stack lies there: zeroes. So a slice begins with a line.
+const DEBUGGER_LINE: u64 = 64;
 
 /// How many of these bytes lie before the first page that cannot be read: a stack is often shorter than what is asked
 /// for, and ends at a guard page.
