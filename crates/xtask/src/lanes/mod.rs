@@ -19,6 +19,7 @@ mod mutants;
 mod package;
 mod panics;
 mod readme;
+mod scenarios;
 mod soak;
 mod unit;
 
@@ -62,6 +63,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
     Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: EMULATOR, run: boot::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
+    Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
     Lane { name: "gdb", about: "a plain gdb opens the core", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB], run: gdb::run },
     Lane { name: "soak", about: "30 free-running runs: none lost, none hung", needs: EMULATOR, run: soak::run },
