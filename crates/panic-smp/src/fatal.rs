@@ -11,7 +11,7 @@ use crate::runtime::Runtime;
 use crate::stop_path::Stopping;
 use core::sync::atomic::Ordering;
 use nmi_source::Identified;
-use stop_protocol::{Claim, CpuIndex, CpuState, Lost, Order, Owner, Purpose, RegisterSource};
+use stop_protocol::{Claim, CpuIndex, CpuState, Lost, Owner, Purpose, RegisterSource};
 
 impl Runtime {
     /// A panic or an exception on this CPU, whose context is `frame`.
@@ -121,7 +121,8 @@ impl Runtime {
         match self.ledger.await_stop(Owner::Cpu(cpu), &mut RuntimePatience::new(self, None)) {
             Lost::Stop(order) => self.finish_here(cpu, order, frame),
             Lost::TookOver => self.take_place(Owner::Cpu(cpu)),
-            Lost::Alone => self.finish_here(cpu, Order::Panic, frame),
+            // Nobody panics: there is nobody to watch either.
+            Lost::Alone => self.leave(cpu),
         }
     }
 
@@ -139,9 +140,9 @@ impl Runtime {
         }
     }
 
-    /// Stops `cpu` for good although nobody ordered it.
+    /// Stops `cpu` for good although nobody panics.
     pub(crate) fn finish_alone(&'static self, cpu: CpuIndex, frame: &TrapFrame) -> ! {
-        self.stop_here(cpu, RegisterSource::Poll, Order::Panic, frame);
+        let _ = self.ledger.save_once(cpu, RegisterSource::Poll, &mut Stopping { runtime: self, frame });
         self.leave(cpu)
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{Decoder, DecoderOptions, OpKind, Register};
-use object::elf::{R_X86_64_RELATIVE, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
-use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, SymbolKind};
+use object::elf::{PF_W, R_X86_64_RELATIVE, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
+use object::{
+    Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags, SectionKind, SegmentFlags, SymbolKind,
+};
 
 use crate::Error;
 use crate::pattern::Pattern;
@@ -208,13 +210,22 @@ fn load_sections(file: &object::File<'_>) -> Result<Vec<Section>, Error> {
             continue;
         }
         let name = section.name().unwrap_or_default();
+        // A linker script that folds `.got` into constant data leaves a section that says it is writable in a segment
+        // that is not: the segment is what is mapped.
+        let in_constant_segment = |section: &object::Section<'_, '_>| {
+            file.segments().any(|segment| {
+                let end = segment.address().saturating_add(segment.size());
+                let SegmentFlags::Elf { p_flags: flags, .. } = segment.flags() else { return false };
+                (segment.address()..end).contains(&section.address()) && flags.0 & PF_W.0 == 0
+            })
+        };
         // Written by the loader at most, before any code of the image runs (RELRO).
         let relro = name == ".got" || name == ".got.plt" || name.starts_with(".data.rel.ro");
         sections.push(Section {
             address: section.address(),
             data: section.data().map_err(|_| Error::Malformed)?.to_vec(),
             executable: has(SHF_EXECINSTR),
-            constant: !(has(SHF_WRITE) || has(SHF_EXECINSTR)) || relro,
+            constant: !has(SHF_EXECINSTR) && (!has(SHF_WRITE) || relro || in_constant_segment(&section)),
         });
     }
     Ok(sections)

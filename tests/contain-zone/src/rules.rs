@@ -54,6 +54,8 @@ fn roots() -> Vec<Root> {
         ("panic_smp_machine_check_entry", "#MC entry -> Stopped", INTERRUPT_FRAME),
         // Entered by a jump after vector and error code were pushed.
         ("panic_smp_exception_common", "exception entry -> Stopped", EXCEPTION_FRAME + 8),
+        // The panic handler is often inlined into its caller; this is what it calls.
+        ("panic_smp::entry::stubs::capture_frame", "panic or self-stop -> Stopped", RETURN_ADDRESS),
     ];
     let calls = [
         ("*rust_begin_unwind", "panic -> Stopped"),
@@ -91,7 +93,7 @@ fn indirect_calls() -> Vec<IndirectCalls> {
             "the report zone",
         ),
         (
-            "panic_smp::entry::stubs::with_captured_frame",
+            "panic_smp::entry::stubs::capture_frame",
             function("panic_smp::*::*_captured"),
             REQUIRED,
             "where a panic, a self-stop or a shootdown goes on with its frame",
@@ -133,7 +135,6 @@ fn loops() -> Vec<Exception> {
         ("panic_smp_guarded_read", "by the length; each turn moves at least one byte"),
         ("panic_smp::cpu::halt_forever", "the last state of a stopped CPU"),
         ("panic_smp::clock::Clock::wait", "by its time, and by MOST_POLLS if the counter stands still"),
-        ("panic_smp::cpu::guarded::resume_address", "by the table of guarded instructions"),
         ("panic_smp::nmi::*::begin_asking", "by its Deadline"),
         ("panic_smp::nmi::*::identify", "by the number of NMI handlers and boards"),
         (
@@ -165,7 +166,7 @@ fn instructions() -> Vec<InstructionException> {
             "the record has the vector state; CR0.EM and CR0.TS are clear",
         ),
         (Class::Trap, "panic_smp::entry::stubs::on_stack", "behind a call that never returns"),
-        (Class::Trap, "panic_smp::entry::stubs::with_captured_frame", "behind a call that never returns"),
+        (Class::Trap, "panic_smp::entry::stubs::capture_frame", "behind a call that never returns"),
     ]
     .map(|(class, function, reason)| InstructionException {
         class,
