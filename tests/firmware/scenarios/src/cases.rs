@@ -1,5 +1,6 @@
 //! The scenarios.
 
+mod asking;
 mod button;
 mod callback;
 mod dead_winner;
@@ -20,6 +21,7 @@ use crate::scenario::Scenario;
 
 /// Every scenario.
 pub const ALL: &[Scenario] = &[
+    asking::ASKING,
     button::BUTTON,
     callback::IN_CALLBACK,
     dead_winner::DEAD_WINNER,

@@ -1,13 +1,12 @@
-//! The board: QEMU's own, with a gate before the answer and a hook before a CPU becomes ready.
+//! The board: QEMU's own, with the scenario's turn before the answer and before a CPU becomes ready.
 //!
 //! # Context
-//! NMI context, but for [`Gated::route`]. The one wait is the board's own, which polls.
+//! NMI context, but for [`Gated::route`].
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use nmi_source::{Board, Contained, ExternalNmi, Identification, Identified, NmiContext};
-use panic_smp::Microseconds;
 
-use crate::{PANIC, options, scenario};
+use crate::{PANIC, scenario};
 
 pub static BOARD: Gated = Gated;
 
@@ -22,6 +21,12 @@ pub fn count() {
     UNORDERED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How many there were.
+pub fn counted() -> usize {
+    // Relaxed: as above.
+    UNORDERED.load(Ordering::Relaxed)
+}
+
 /// Whether every CPU is in an NMI handler and found no stop when it entered: whoever is ordered to stop from now on
 /// can only find out by looking.
 ///
@@ -29,9 +34,7 @@ pub fn count() {
 pub fn every_cpu_is_in_its_handler() -> bool {
     let ledger = PANIC.ledger();
     let declared = ledger.declared();
-    // Relaxed: as above.
-    UNORDERED.load(Ordering::Relaxed) >= declared
-        && ledger.cpus().take(declared).all(|cpu| ledger.nmi_depth(cpu) >= 1)
+    counted() >= declared && ledger.cpus().take(declared).all(|cpu| ledger.nmi_depth(cpu) >= 1)
 }
 
 // SAFETY:
@@ -48,10 +51,7 @@ unsafe impl Board for Gated {
     }
 
     fn identify(&self, cx: &mut NmiContext<'_>) -> Identification {
-        if options::gated() {
-            // A bound for the test's own failure: the verdicts then show which CPU never came.
-            let _ = cx.wait(Microseconds::from_millis(10_000), |_| every_cpu_is_in_its_handler());
-        }
+        (scenario::current().identify)(cx);
         board_qemu::BOARD.identify(cx)
     }
 

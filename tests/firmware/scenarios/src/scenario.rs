@@ -4,6 +4,7 @@
 //! All but [`choose`] is called on the panic path: one load and one call, no panicking operation.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
+use nmi_source::NmiContext;
 use panic_smp::{CpuIndex, TrapFrame};
 
 use crate::cases;
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub main: fn(CpuIndex) -> !,
     /// In each NMI that is no stop; whether it was this handler's own.
     pub nmi: fn() -> bool,
+    /// On the CPU that asks the board about an NMI, before the board answers.
+    pub identify: fn(&mut NmiContext<'_>),
     /// On each CPU that a panic stops.
     pub on_stop: fn(CpuIndex),
     /// In the stage of that name.
@@ -41,6 +44,7 @@ impl Scenario {
         becoming_ready: || {},
         main: |_| cpu::idle(),
         nmi: || false,
+        identify: |_| {},
         on_stop: |_| {},
         settle: || {},
         report: || {},

@@ -55,6 +55,7 @@ pub const CASES: &[Case] = &[
     Case { name: "button-all-gated", words: "case=button nmi=all gate=depth", cpus: ALL_SIZES, drive: press, judge: button_gated, ..CASE },
     Case { name: "button-message", words: "case=button nmi=message", cpus: ALL_SIZES, judge: button_all, ..CASE },
     Case { name: "button-message-gated", words: "case=button nmi=message gate=depth", cpus: ALL_SIZES, judge: button_gated, ..CASE },
+    Case { name: "asking", words: "case=asking", cpus: SMP, judge: asking, ..CASE },
     Case { name: "in-nmi", words: "case=in-nmi nmi=all", cpus: ALL_SIZES, drive: press, judge: in_nmi, ..CASE },
     Case { name: "before-ready", words: "case=before-ready", cpus: ALL_SIZES, judge: before_ready, ..CASE },
     Case { name: "no-cpus-declared", words: "case=on-cpu", cpus: &[17], judge: no_cpus_declared, ..CASE },
@@ -160,6 +161,10 @@ fn button_all(seen: &Seen) -> Result<()> {
 /// Every CPU was in its NMI handler before anybody was elected.
 fn button_gated(seen: &Seen) -> Result<()> {
     seen.won(all(seen), Won::NMI, |_| [stopped(Poll)]).map(drop)
+}
+
+fn asking(seen: &Seen) -> Result<()> {
+    seen.won([0], Won::PANIC, |_| [stopped(Poll)]).map(drop)
 }
 
 fn in_nmi(seen: &Seen) -> Result<()> {
