@@ -8,7 +8,7 @@ use stop_protocol::{Awaited, CpuIndex, Patience, Turn};
 #[derive(Clone, Copy, Debug)]
 pub enum Wait {
     /// Never expires: it must end by what the others do. The first look comes at any moment; each further one once
-    /// the others can do nothing without this CPU, since a look that finds nothing new changes nothing.
+    /// the others can do nothing without this CPU, since a look that finds nothing new changes nothing. One re-send.
     Fair,
     /// Expires on this turn without giving way, so that the expiry meets every moment of the others. One re-send, on
     /// the turn before.
@@ -44,6 +44,9 @@ impl Turns {
     }
 }
 
+/// The turn of a fair wait that re-sends: late, for a sender that was stopped between noting and sending is rare.
+const FAIR_RESEND: u32 = 6;
+
 impl Patience for Turns {
     fn begin(&mut self, awaited: Awaited) {
         self.turn = 0;
@@ -59,7 +62,7 @@ impl Patience for Turns {
         match self.now {
             Wait::Fair => {
                 self.machine.give_way(self.cpu);
-                Turn::Wait
+                if self.turn == FAIR_RESEND { Turn::Resend } else { Turn::Wait }
             }
             Wait::Expires(last) if self.turn >= last => Turn::Expired,
             Wait::Expires(last) if self.turn + 1 == last => Turn::Resend,
