@@ -33,6 +33,7 @@ pub const ALL: &[Scenario] = &[
     late_ready::LATE_READY,
     lock_held::LOCK_HELD,
     panics::BEFORE_READY,
+    panics::BEFORE_READY_ON_AP,
     panics::ON_CPU,
     parked::PARKED,
     parked::UNPARKED,

@@ -58,6 +58,7 @@ pub const CASES: &[Case] = &[
     Case { name: "asking", words: "case=asking", cpus: SMP, judge: asking, ..CASE },
     Case { name: "in-nmi", words: "case=in-nmi nmi=all", cpus: ALL_SIZES, drive: press, judge: in_nmi, ..CASE },
     Case { name: "before-ready", words: "case=before-ready", cpus: ALL_SIZES, judge: before_ready, ..CASE },
+    Case { name: "before-ready-on-ap", words: "case=before-ready-on-ap", cpus: SMP, judge: before_ready_on_ap, ..CASE },
     Case { name: "no-cpus-declared", words: "case=on-cpu", cpus: &[17], judge: no_cpus_declared, ..CASE },
     Case { name: "on-first", words: "case=on-cpu", cpus: ALL_SIZES, judge: |seen| on_cpu(seen, 0), ..CASE },
     Case { name: "on-ap", words: "case=on-cpu cpu=1", cpus: SMP, judge: |seen| on_cpu(seen, 1), ..CASE },
@@ -82,6 +83,7 @@ pub const CASES: &[Case] = &[
     Case { name: "fault-df", words: "case=fault-df", cpus: &[1, 4], judge: |seen| fault(seen, 0, DOUBLE_FAULT), ..CASE },
     Case { name: "fault-pf-on-ap", words: "case=fault-pf cpu=3", judge: |seen| fault(seen, 3, PAGE_FAULT), ..CASE },
     Case { name: "fault-df-on-ap", words: "case=fault-df cpu=3", judge: |seen| fault(seen, 3, DOUBLE_FAULT), ..CASE },
+    Case { name: "fault-mc", words: "case=button", cpus: &[2, 4], drive: machine_check, judge: machine_checked, ..CASE },
     Case { name: "fault-in-report", words: "case=fault-in-report", cpus: &[1, 4], judge: level_2, ..CASE },
     Case { name: "panic-in-settle", words: "case=panic-in-settle", cpus: &[1, 4], judge: level_2, ..CASE },
     Case { name: "fault-twice", words: "case=fault-twice", cpus: &[1, 4], end: End::NoRecord, judge: level_3, ..CASE },
@@ -110,6 +112,18 @@ fn storm(machine: &mut Machine, outside: &Outside, cpus: u32) -> Result<()> {
             .wait_for(machine, cpus, &what, |lines| lines.first().is_some_and(|l| l.nmi_count >= count))?;
     }
     Ok(())
+}
+
+/// A machine check on CPU 1: an uncorrected error in bank 1 (IA32_MC1_STATUS: VAL, UC and EN), after which the processor
+/// could go on (IA32_MCG_STATUS: RIPV and MCIP).
+fn machine_check(machine: &mut Machine, _: &Outside, cpus: u32) -> Result<()> {
+    machine.wait_for_line(&session::armed_line(cpus), SOON)?;
+    machine.monitor("mce 1 1 0xb000000000000000 5 0 0").map(drop)
+}
+
+fn machine_checked(seen: &Seen) -> Result<()> {
+    seen.won([1], Won::EXCEPTION, |_| [stopped(Nmi)])?;
+    require(seen.vector()? == 18, || format!("vector {:?}", seen.vector()))
 }
 
 /// Once the shootdown has returned: those that it was for are stopped, the others run; then the button.
@@ -175,6 +189,13 @@ fn in_nmi(seen: &Seen) -> Result<()> {
 fn before_ready(seen: &Seen) -> Result<()> {
     seen.won([0], Won::PANIC, |_| [without(Containment::NeverStarted)])?;
     seen.message(0, "before any CPU is ready")
+}
+
+/// Every other one is ready, since they are started one by one.
+fn before_ready_on_ap(seen: &Seen) -> Result<()> {
+    let last = seen.cpus - 1;
+    seen.won([last], Won::PANIC, |_| [stopped(Nmi)])?;
+    seen.message(last, "before this CPU is ready")
 }
 
 /// More CPUs than the runtime holds: none is declared then.

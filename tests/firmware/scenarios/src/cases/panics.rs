@@ -3,10 +3,19 @@
 use panic_smp::CpuIndex;
 
 use crate::scenario::Scenario;
-use crate::{cpu, options};
+use crate::{PANIC, cpu, options};
 
 pub const BEFORE_READY: Scenario =
     Scenario { name: "before-ready", prepare: || panic!("before any CPU is ready"), ..Scenario::IDLE };
+
+pub const BEFORE_READY_ON_AP: Scenario =
+    Scenario { name: "before-ready-on-ap", becoming_ready: panic_on_last, ..Scenario::IDLE };
+
+fn panic_on_last() {
+    if cpu::apic_id() == PANIC.ledger().apic_id(cpu::last()) {
+        panic!("before this CPU is ready");
+    }
+}
 
 pub const ON_CPU: Scenario = Scenario { name: "on-cpu", main, ..Scenario::IDLE };
 
