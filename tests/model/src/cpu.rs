@@ -143,6 +143,7 @@ impl Cpu {
         match claim {
             Claim::Won => self.win(RegisterSource::OwnPanic),
             Claim::Reentrant => {
+                self.machine.count(Event::Reentered);
                 let _ = self.machine.ledger.raise_level();
                 self.go_on()
             }
@@ -269,6 +270,7 @@ impl Cpu {
 
     fn stopped(&self, after: AfterStop) -> ! {
         self.facts().running.set(false);
+        self.facts().announced.set(true);
         match after {
             AfterStop::Halt => self.halt(),
             AfterStop::Guard if !self.machine.setup.guards => self.halt(),
@@ -279,6 +281,7 @@ impl Cpu {
                 }
                 Watch::TookOver => {
                     self.machine.count(Event::GuardTookOver);
+                    self.facts().announced.set(false);
                     self.take_lead()
                 }
             },

@@ -44,6 +44,8 @@ pub enum Event {
     Released,
     /// A callback ran.
     Callback,
+    /// The owner panicked again.
+    Reentered,
     /// The owner reached its end.
     Done,
 }

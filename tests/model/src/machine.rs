@@ -81,6 +81,8 @@ pub(crate) struct Facts {
     pub nmis: Cell<u32>,
     /// It can do nothing before others do something.
     pub waiting: Cell<bool>,
+    /// It announced the end of its stop; it may watch from now on, and nobody needs to wait for that.
+    pub announced: Cell<bool>,
     /// Its program has ended.
     pub ended: Cell<bool>,
 }
@@ -210,7 +212,7 @@ impl Machine {
     pub(crate) fn give_way(&self, cpu: CpuIndex) {
         let quiet = |other: CpuIndex| {
             let facts = &self.facts[other.as_usize()];
-            facts.ended.get() || facts.waiting.get() && !self.deliverable(other)
+            facts.ended.get() || facts.announced.get() || facts.waiting.get() && !self.deliverable(other)
         };
         self.block(cpu, || self.deliverable(cpu) || self.others(cpu).all(quiet));
     }

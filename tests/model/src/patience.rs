@@ -13,6 +13,8 @@ pub enum Wait {
     /// Expires on this turn without giving way, so that the expiry meets every moment of the others. One re-send, on
     /// the turn before.
     Expires(u32),
+    /// Lets the others run once, then expires at any moment.
+    LetsRunThenExpires,
 }
 
 /// How a CPU waits for each of the three.
@@ -64,6 +66,11 @@ impl Patience for Turns {
                 self.machine.give_way(self.cpu);
                 if self.turn == FAIR_RESEND { Turn::Resend } else { Turn::Wait }
             }
+            Wait::LetsRunThenExpires if self.turn == 1 => {
+                loom::thread::yield_now();
+                Turn::Wait
+            }
+            Wait::LetsRunThenExpires => Turn::Expired,
             Wait::Expires(last) if self.turn >= last => Turn::Expired,
             Wait::Expires(last) if self.turn + 1 == last => Turn::Resend,
             Wait::Expires(_) => Turn::Wait,
