@@ -198,71 +198,59 @@ global_asm!(
     handler = sym crate::nmi::panic_smp_nmi,
 );
 
-// #DF is an abort: it never returns (SDM vol. 3A, 6.15). The processor pushed an error code, always 0.
-global_asm!(
-    ".globl panic_smp_double_fault_entry",
-    ".type panic_smp_double_fault_entry, @function",
-    "panic_smp_double_fault_entry:",
-    "cld
-     push rax
-     push rcx
-     push rdx
-     mov rcx, rsp
-     and rcx, {block_mask}
-     add rcx, {top}",
-    leave_pad!("32"),
-    "push [rax + 24]
-     push {vector}",
-    build_frame!(),
-    settle_flags!(),
-    "mov rdi, rsp
-     xor ebp, ebp
-     call {handler}
-     5:
-     cli
-     hlt
-     jmp 5b",
-    ".size panic_smp_double_fault_entry, . - panic_smp_double_fault_entry",
-    block_mask = const -(BLOCK_SIZE as i64),
-    top = const DOUBLE_FAULT_TOP,
-    vector = const VECTOR_DOUBLE_FAULT,
-    cr2 = const offset_of!(TrapFrame, cr2),
-    dr7 = const offset_of!(TrapFrame, dr7),
-    not_ac = const !RFLAGS_AC as i64,
-    handler = sym crate::fault::panic_smp_fatal_exception,
-);
+// #DF and #MC: from the pad onto the one area of that vector, and to a handler that never returns. #DF is an abort, with an
+// error code that is always 0 (SDM vol. 3A, 6.15); a machine check is fatal here. {frame}: where the processor's part of the
+// pad begins, above the error code if there is one.
+macro_rules! abort_entry {
+    ($name:literal, frame: $frame:literal, error: $error:literal, top: $top:expr, vector: $vector:expr) => {
+        global_asm!(
+            concat!(".globl ", $name),
+            concat!(".type ", $name, ", @function"),
+            concat!($name, ":"),
+            "cld
+             push rax
+             push rcx
+             push rdx
+             mov rcx, rsp
+             and rcx, {block_mask}
+             add rcx, {top}",
+            leave_pad!($frame),
+            $error,
+            "push {vector}",
+            build_frame!(),
+            settle_flags!(),
+            "mov rdi, rsp
+             xor ebp, ebp
+             call {handler}
+             5:
+             cli
+             hlt
+             jmp 5b",
+            concat!(".size ", $name, ", . - ", $name),
+            block_mask = const -(BLOCK_SIZE as i64),
+            top = const $top,
+            vector = const $vector,
+            cr2 = const offset_of!(TrapFrame, cr2),
+            dr7 = const offset_of!(TrapFrame, dr7),
+            not_ac = const !RFLAGS_AC as i64,
+            handler = sym crate::fault::panic_smp_fatal_exception,
+        );
+    };
+}
 
-global_asm!(
-    ".globl panic_smp_machine_check_entry",
-    ".type panic_smp_machine_check_entry, @function",
-    "panic_smp_machine_check_entry:",
-    "cld
-     push rax
-     push rcx
-     push rdx
-     mov rcx, rsp
-     and rcx, {block_mask}
-     add rcx, {top}",
-    leave_pad!("24"),
-    "push 0
-     push {vector}",
-    build_frame!(),
-    settle_flags!(),
-    "mov rdi, rsp
-     xor ebp, ebp
-     call {handler}
-     5:
-     cli
-     hlt
-     jmp 5b",
-    ".size panic_smp_machine_check_entry, . - panic_smp_machine_check_entry",
-    block_mask = const -(BLOCK_SIZE as i64),
-    top = const MACHINE_CHECK_TOP,
-    vector = const VECTOR_MACHINE_CHECK,
-    cr2 = const offset_of!(TrapFrame, cr2),
-    dr7 = const offset_of!(TrapFrame, dr7),
-    not_ac = const !RFLAGS_AC as i64,
-    handler = sym crate::fault::panic_smp_fatal_exception,
+abort_entry!(
+    "panic_smp_double_fault_entry",
+    frame: "32",
+    error: "push [rax + 24]",
+    top: DOUBLE_FAULT_TOP,
+    vector: VECTOR_DOUBLE_FAULT
+);
+abort_entry!(
+    "panic_smp_machine_check_entry",
+    frame: "24",
+    error: "push 0",
+    top: MACHINE_CHECK_TOP,
+    vector: VECTOR_MACHINE_CHECK
 );
 
 // Every other exception runs on the stack that it found. One entry for each vector, 16 bytes apart; those without an
