@@ -15,7 +15,7 @@ pub enum FinalAction {
     /// triple fault.
     Reset,
     /// The firmware's own. Runs on the owner's CPU with interrupts off, perhaps in NMI context, and must not return:
-    /// one that panics is followed by `Reset`.
+    /// one that panics, or that does not end within the time of a stage, is followed by `Reset`.
     Custom(fn() -> !),
 }
 

@@ -19,9 +19,9 @@ impl Runtime {
         let me = self.whoami();
         let state = me.index().map_or(CpuState::Absent, |cpu| self.ledger.state(cpu));
         match (me, state) {
-            // Its own stop path failed: what is saved is saved.
-            (Owner::Cpu(cpu), CpuState::Seen | CpuState::Saved | CpuState::Guarding | CpuState::Stopped) => {
-                self.ledger.raise_level();
+            (Owner::Cpu(cpu), CpuState::Seen | CpuState::Saved) => self.fail_while_saving(cpu, frame),
+            (Owner::Cpu(cpu), CpuState::Guarding | CpuState::Stopped) => {
+                self.ledger.stop_path_failed();
                 self.leave(cpu)
             }
             (Owner::Cpu(_), CpuState::Leading) => self.come_back(me),
@@ -32,6 +32,28 @@ impl Runtime {
                     Claim::Reentrant => self.come_back(me),
                     Claim::Lost(_) => self.lose(me, frame),
                 }
+            }
+        }
+    }
+
+    /// A panic or an exception on the stop path of `cpu` itself, its callback included. What is saved is saved.
+    fn fail_while_saving(&'static self, cpu: CpuIndex, frame: &TrapFrame) -> ! {
+        let me = Owner::Cpu(cpu);
+        match self.ledger.claim(me, Purpose::Panic) {
+            // The callback of a shootdown: nobody panics yet, so this is the panic.
+            Claim::Won => {
+                // Relaxed: read by owners, and ownership orders it.
+                self.stopping_vector.store(frame.vector.wrapping_add(1), Ordering::Relaxed);
+                self.win(me, frame, RegisterSource::OwnPanic)
+            }
+            // Elected, and it failed to save itself: on without.
+            Claim::Reentrant => {
+                self.ledger.lead(cpu);
+                self.come_back(me)
+            }
+            Claim::Lost(_) => {
+                self.ledger.stop_path_failed();
+                self.leave(cpu)
             }
         }
     }

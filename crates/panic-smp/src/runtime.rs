@@ -4,7 +4,7 @@ use crate::block::{CpuBlock, InterruptStacks, ReportStack};
 use crate::clock::CLOCK;
 use crate::config::{Config, FinalAction};
 use crate::image::{self, Image};
-use crate::slot::Slot;
+use crate::slot::{Basic, Slot};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -24,6 +24,9 @@ pub struct Runtime {
     pub(crate) asking: AtomicU32,
     /// The number of contained CPUs is known to be short by this many.
     pub(crate) uncontained: AtomicU32,
+    /// Vector, plus one, of the panic or exception of an owner that was being stopped when it came; 0 for any other, whose
+    /// saved registers tell.
+    pub(crate) stopping_vector: AtomicU64,
     /// The owner is not the CPU that won: that one died.
     pub(crate) taken_over: AtomicBool,
     external_nmi: AtomicU8,
@@ -123,6 +126,7 @@ impl Runtime {
             nmi_cause: NmiCause(UnsafeCell::new(None)),
             asking: AtomicU32::new(0),
             uncontained: AtomicU32::new(0),
+            stopping_vector: AtomicU64::new(0),
             taken_over: AtomicBool::new(false),
             external_nmi: AtomicU8::new(ROUTE_AS_CONFIGURED),
             final_action: AtomicU64::new(AS_CONFIGURED),
@@ -235,6 +239,12 @@ impl Runtime {
     #[must_use]
     pub fn park(&self, cpu: CpuIndex) -> bool {
         self.ledger.park(cpu)
+    }
+
+    /// The vector by which the owner came to own the panic; `basic` is what it saved.
+    pub(crate) fn vector_of(&self, basic: &Basic) -> u64 {
+        // Relaxed: written by an owner, and ownership orders it.
+        self.stopping_vector.load(Ordering::Relaxed).checked_sub(1).unwrap_or(basic.vector)
     }
 
     pub(crate) fn slot(&self, cpu: CpuIndex) -> Option<&'static Slot> {

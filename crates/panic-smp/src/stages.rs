@@ -76,8 +76,7 @@ impl Runtime {
             Stage::Record => report::record(self, me, level),
             Stage::Hooks => self.config.hooks.iter().for_each(|hook| hook()),
             Stage::Final => self.end(me),
-            // SAFETY: CPL 0, nothing left to do.
-            Stage::Done => unsafe { cpu::halt_forever() },
+            Stage::Done => self.done(),
         }
     }
 
@@ -85,7 +84,11 @@ impl Runtime {
         match self.final_action() {
             // The stage after this one halts, where the guard finds that nothing is left to watch.
             FinalAction::Halt => {}
-            FinalAction::Custom(run) => run(),
+            FinalAction::Custom(run) => {
+                // What is left if it panics, or if a guard finds that it does not end.
+                self.set_final_action(FinalAction::Reset);
+                run()
+            }
             FinalAction::Reset => {
                 self.with_boards(me, |boards, cx| {
                     for board in boards {
@@ -95,6 +98,16 @@ impl Runtime {
                 // SAFETY: every other CPU is contained or given up, and the record has left: this is the end asked for.
                 unsafe { reset::reset(&CLOCK) }
             }
+        }
+    }
+
+    /// Nothing is left, or the final action failed.
+    fn done(&self) -> ! {
+        match self.final_action() {
+            // SAFETY: CPL 0, nothing left to do.
+            FinalAction::Halt | FinalAction::Custom(_) => unsafe { cpu::halt_forever() },
+            // SAFETY: as in `end`. The boards' own ways were tried, or are what failed.
+            FinalAction::Reset => unsafe { reset::reset(&CLOCK) },
         }
     }
 

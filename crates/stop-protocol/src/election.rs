@@ -74,7 +74,7 @@ impl Ledger<'_> {
             && self.replace(seen, seen.released())
     }
 
-    /// Counts a panic or an exception that came while a panic was under way, wherever it came. NMIs do not count.
+    /// Counts a panic or an exception of the owner itself, while its panic was under way. NMIs do not count.
     pub fn raise_level(&self) -> Level {
         for _ in 0..ATTEMPTS {
             let seen = self.authority();
@@ -84,6 +84,18 @@ impl Ledger<'_> {
             }
         }
         Level::Third
+    }
+
+    /// Counts a panic or an exception on the stop path of a CPU that does not own the panic: from then on nothing is
+    /// formatted. However many CPUs fail, the record is still written: a callback that is wrong on one of them is wrong on
+    /// all, and only the owner's own failures may cost more.
+    pub fn stop_path_failed(&self) {
+        for _ in 0..ATTEMPTS {
+            let seen = self.authority();
+            if seen.level != Level::First || self.replace(seen, Authority { level: Level::Second, ..seen }) {
+                return;
+            }
+        }
     }
 
     /// Claims the next stage for `owner`. Each stage is given out once, whoever owns the stop.

@@ -85,7 +85,8 @@ impl View<'_> {
 
     fn header(&self, total_chunks: u32) -> Header {
         let Self { runtime, me, level, caller } = *self;
-        let vector = me.index().and_then(|cpu| self.saved(cpu)).map_or(VECTOR_CALL, |basic| basic.vector);
+        let vector =
+            me.index().and_then(|cpu| self.saved(cpu)).map_or(VECTOR_CALL, |basic| runtime.vector_of(basic));
         // Relaxed, all four: written by owners, and ownership orders them.
         let stamps = &runtime.stamps;
         let taken_over = runtime.taken_over.load(Ordering::Relaxed);

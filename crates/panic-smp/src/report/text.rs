@@ -61,7 +61,7 @@ fn why(to: &mut Lines, runtime: &'static Runtime, me: Owner) -> fmt::Result {
     // SAFETY: the caller is the owner, on this CPU, after its save.
     let basic = unsafe { slot.basic() };
     write!(to, "panic-smp: {cpu} won with ")?;
-    match basic.vector {
+    match runtime.vector_of(basic) {
         VECTOR_CALL => writeln!(to, "a panic"),
         VECTOR_NMI => {
             // SAFETY: the caller owns the panic.

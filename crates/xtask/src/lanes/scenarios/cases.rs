@@ -65,6 +65,7 @@ pub const CASES: &[Case] = &[
     Case { name: "two-at-once", words: "case=two-at-once", cpus: SMP, judge: two_at_once, ..CASE },
     Case { name: "overlap", words: "case=overlap", cpus: SMP, judge: overlap, ..CASE },
     Case { name: "in-callback", words: "case=in-callback", cpus: SMP, judge: in_callback, ..CASE },
+    Case { name: "in-every-callback", words: "case=in-every-callback", cpus: SMP, judge: in_every_callback, ..CASE },
     Case { name: "storm", words: "case=storm", cpus: ALL_SIZES, drive: storm, judge: stormed, ..CASE },
     Case { name: "late-ready", words: "case=late-ready", cpus: SMP, judge: late_ready, ..CASE },
     Case { name: "dead-winner", words: "case=dead-winner", cpus: SMP, judge: dead_winner, ..CASE },
@@ -73,6 +74,8 @@ pub const CASES: &[Case] = &[
     Case { name: "wedged-report", words: "case=wedged-report", cpus: &[2, 4], judge: wedged, ..CASE },
     Case { name: "wedged-hook", words: "case=wedged-hook", cpus: &[2, 4], judge: wedged_hook, ..CASE },
     Case { name: "wedged-hook-halt", words: "case=wedged-hook then=halt", cpus: &[2, 4], drive: guard_ended, end: End::RecordAndHalt, judge: wedged_hook_halted },
+    Case { name: "panic-in-final-action", words: "case=panic-in-final-action", cpus: &[1, 4], judge: reset, ..CASE },
+    Case { name: "wedged-final-action", words: "case=wedged-final-action", cpus: &[2, 4], judge: reset, ..CASE },
     Case { name: "parked", words: "case=parked nmi=all", cpus: SMP, drive: press, judge: parked, ..CASE },
     Case { name: "unparked", words: "case=unparked", cpus: SMP, judge: unparked, ..CASE },
     Case { name: "silent", words: "case=silent", cpus: SMP, judge: silent, ..CASE },
@@ -91,6 +94,7 @@ pub const CASES: &[Case] = &[
     Case { name: "shootdown-all", words: "case=shootdown-all", cpus: SMP, drive: |m, o, n| shot(m, o, n, |_| true), judge: shootdown_all, ..CASE },
     Case { name: "shootdown-twice", words: "case=shootdown-twice", cpus: SMP, drive: |m, o, n| shot(m, o, n, |_| true), judge: shootdown_twice, ..CASE },
     Case { name: "shootdown-nested", words: "case=shootdown-nested", cpus: SMP, drive: |m, o, n| shot(m, o, n, |cpu| cpu == 1), judge: shootdown_nested, ..CASE },
+    Case { name: "panic-in-shootdown", words: "case=panic-in-shootdown", cpus: SMP, judge: panic_in_shootdown, ..CASE },
     Case { name: "panic-over-shootdown", words: "case=panic-over-shootdown", cpus: &[4, 16], judge: panic_over_shootdown, ..CASE },
 ];
 
@@ -242,6 +246,12 @@ fn in_callback(seen: &Seen) -> Result<()> {
     require(callbacks == u64::from(seen.cpus - 1), || format!("{callbacks} callbacks"))
 }
 
+/// However many fail, the record comes.
+fn in_every_callback(seen: &Seen) -> Result<()> {
+    seen.won([0], Won::PANIC.at_level_2(), |_| [stopped(Nmi)])?;
+    (1..seen.cpus).try_for_each(|cpu| seen.message(cpu, "a panic in every stop callback"))
+}
+
 fn stormed(seen: &Seen) -> Result<()> {
     seen.won([0], Won::PANIC, |_| [stopped(Nmi)])?;
     let count = seen.cpu(0)?.summary.map_or(0, |summary| summary.nmi_count);
@@ -281,7 +291,13 @@ fn wedged_hook(seen: &Seen) -> Result<()> {
 
 fn wedged_hook_halted(seen: &Seen) -> Result<()> {
     require(seen.status.is_none(), || format!("exit status {:?}", seen.status))?;
-    seen.won_and_halted([0], Won::PANIC, |_| [stopped(Nmi)]).map(drop)
+    seen.won_however_it_ended([0], Won::PANIC, |_| [stopped(Nmi)]).map(drop)
+}
+
+/// The final action failed, and the reset that follows it ended the emulator, which was told not to boot again.
+fn reset(seen: &Seen) -> Result<()> {
+    require(seen.status == Some(0), || format!("exit status {:?}", seen.status))?;
+    seen.won_however_it_ended([0], Won::PANIC, |_| [stopped(Nmi)]).map(drop)
 }
 
 fn parked(seen: &Seen) -> Result<()> {
@@ -406,4 +422,12 @@ fn shootdown_nested(seen: &Seen) -> Result<()> {
 fn panic_over_shootdown(seen: &Seen) -> Result<()> {
     seen.won([1], Won::PANIC, |cpu| [stopped(if cpu == 0 { OwnPanic } else { Nmi })])?;
     seen.message(1, "over a shootdown")
+}
+
+/// The CPU that was being stopped wins, with the registers that it was stopped with. The shooter finds out by itself or by
+/// NMI.
+fn panic_in_shootdown(seen: &Seen) -> Result<()> {
+    let won = Won { by: Nmi, ..Won::PANIC };
+    seen.won([1], won, |cpu| if cpu == 0 { [stopped(OwnPanic), stopped(Nmi)] } else { [stopped(Nmi); 2] })?;
+    seen.message(1, "a panic in the callback of a shootdown")
 }

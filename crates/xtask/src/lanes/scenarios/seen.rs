@@ -123,11 +123,11 @@ impl<'a> Seen<'a> {
         others: impl Fn(u32) -> [Verdict; N],
     ) -> Result<u32> {
         self.ended_by_final_action()?;
-        self.won_and_halted(candidates, won, others)
+        self.won_however_it_ended(candidates, won, others)
     }
 
-    /// The same, of a machine that was left running.
-    pub fn won_and_halted<const N: usize>(
+    /// The same, whatever became of the machine afterwards.
+    pub fn won_however_it_ended<const N: usize>(
         &self,
         candidates: impl IntoIterator<Item = u32>,
         won: Won,

@@ -9,6 +9,14 @@ use crate::scenario::Scenario;
 
 pub const IN_CALLBACK: Scenario = Scenario { name: "in-callback", main, on_stop, ..Scenario::IDLE };
 
+/// As a callback that is wrong will: on every CPU.
+pub const IN_EVERY_CALLBACK: Scenario = Scenario {
+    name: "in-every-callback",
+    main,
+    on_stop: |_| panic!("a panic in every stop callback"),
+    ..Scenario::IDLE
+};
+
 fn main(cpu: CpuIndex) -> ! {
     cpu::meet();
     if cpu.0 == 0 {

@@ -1,6 +1,6 @@
 //! A panic on one CPU, in ordinary code.
 
-use panic_smp::CpuIndex;
+use panic_smp::{CpuIndex, FinalAction};
 
 use crate::scenario::Scenario;
 use crate::{PANIC, cpu, options};
@@ -18,6 +18,13 @@ fn panic_on_last() {
 }
 
 pub const ON_CPU: Scenario = Scenario { name: "on-cpu", main, ..Scenario::IDLE };
+
+pub const IN_FINAL_ACTION: Scenario = Scenario {
+    name: "panic-in-final-action",
+    prepare: || PANIC.set_final_action(FinalAction::Custom(|| panic!("a panic of the final action"))),
+    main,
+    ..Scenario::IDLE
+};
 
 fn main(cpu: CpuIndex) -> ! {
     cpu::meet();

@@ -18,6 +18,9 @@ pub const NESTED: Scenario = Scenario { name: "shootdown-nested", main: nested, 
 pub const PANIC_OVER: Scenario =
     Scenario { name: "panic-over-shootdown", main: panic_over, ..Scenario::IDLE };
 
+pub const PANIC_IN_CALLBACK: Scenario =
+    Scenario { name: "panic-in-shootdown", main: panic_in_callback, ..Scenario::IDLE };
+
 const ENOUGH: Microseconds = Microseconds::from_millis(5_000);
 
 fn callback(_cpu: CpuIndex) {
@@ -120,4 +123,14 @@ fn panic_over(cpu: CpuIndex) -> ! {
         }
         _ => cpu::idle(),
     }
+}
+
+fn panic_in_callback(cpu: CpuIndex) -> ! {
+    cpu::meet();
+    if cpu.0 == 0 {
+        let _ = PANIC.shootdown(&one(), ENOUGH, |_| panic!("a panic in the callback of a shootdown"));
+        // Never reached: the panic took over.
+        board_qemu::exit(board_qemu::SUCCESS + 2)
+    }
+    cpu::idle()
 }

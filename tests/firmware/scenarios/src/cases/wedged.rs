@@ -2,16 +2,23 @@
 //! latter is in an NMI handler, where the guard that takes its place cannot stop it.
 
 use appliance_rt::println;
-use panic_smp::CpuIndex;
+use panic_smp::{CpuIndex, FinalAction};
 
 use crate::scenario::Scenario;
-use crate::{cpu, options};
+use crate::{PANIC, cpu, options};
 
 pub const SETTLE: Scenario =
     Scenario { name: "wedged-settle", main, settle: || cpu::spin(), ..Scenario::IDLE };
 pub const REPORT: Scenario =
     Scenario { name: "wedged-report", main, report: || cpu::spin(), ..Scenario::IDLE };
 pub const HOOK: Scenario = Scenario { name: "wedged-hook", main, hook: || cpu::spin(), ..Scenario::IDLE };
+
+pub const FINAL_ACTION: Scenario = Scenario {
+    name: "wedged-final-action",
+    prepare: || PANIC.set_final_action(FinalAction::Custom(|| cpu::spin())),
+    main,
+    ..Scenario::IDLE
+};
 
 fn main(cpu: CpuIndex) -> ! {
     cpu::meet();
