@@ -213,6 +213,11 @@ impl Checks {
         passed
     }
 
+    /// The one check that is asked for, if not all are.
+    pub fn only(&self) -> Option<&str> {
+        self.only.as_deref()
+    }
+
     /// Adds a check that has run.
     pub fn push(&mut self, name: &str, outcome: Outcome) {
         self.list.push(Check { name: name.to_owned(), outcome });

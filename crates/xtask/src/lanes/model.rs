@@ -24,7 +24,12 @@ pub fn run(context: &Context, checks: &mut Checks) {
         return;
     }
     let mut test = command();
-    test.args(["--no-fail-fast", "--", "--show-output"]);
+    test.arg("--no-fail-fast");
+    // `FILE:TEST` runs alone: the whole takes minutes, and a mutant names the test that sees it.
+    match checks.only().and_then(|name| name.split_once(':')) {
+        Some((file, name)) => test.args(["--test", file, "--", "--exact", name, "--show-output"]),
+        None => test.args(["--", "--show-output"]),
+    };
     let start = Instant::now();
     match process::run(&test, LIMIT) {
         Ok(output) => {
