@@ -11,7 +11,7 @@ use crate::runtime::Runtime;
 use crate::stop_path::Stopping;
 use core::sync::atomic::Ordering;
 use nmi_source::Identified;
-use stop_protocol::{Claim, CpuIndex, CpuState, Lost, Owner, Purpose, RegisterSource};
+use stop_protocol::{Claim, CpuIndex, CpuState, Lost, Owner, Purpose, RegisterSource, Stage};
 
 impl Runtime {
     /// A panic or an exception on this CPU, whose context is `frame`.
@@ -108,7 +108,10 @@ impl Runtime {
         }
         // Relaxed: read by owners, and ownership orders it.
         self.taken_over.store(true, Ordering::Relaxed);
-        self.contain_others(me);
+        // Where the dead owner had been there, containing is not among the stages left: but it must itself be contained.
+        if self.ledger.authority().stage >= Stage::Contain {
+            self.contain_others(me);
+        }
         self.drive(me)
     }
 

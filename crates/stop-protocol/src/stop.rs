@@ -179,6 +179,14 @@ impl Ledger<'_> {
 
     /// Gives up on the rest of a stop, on `cpu`: a panic or an exception came while it ran.
     pub fn abandon_stop(&self, cpu: CpuIndex) {
+        // Release: as when a guard becomes the owner. A guard that gives up must not keep its place: a CPU that stops later
+        // takes it.
+        let _ = self.guard.compare_exchange(
+            u32::from(cpu.0).wrapping_add(1),
+            NO_GUARD,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
         if let Some(line) = self.line(cpu) {
             self.publish(line, CpuState::Stopped);
         }
