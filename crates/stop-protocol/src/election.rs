@@ -41,7 +41,7 @@ impl Ledger<'_> {
     /// from a panic.
     pub fn claim(&self, owner: Owner, purpose: Purpose) -> Claim {
         for _ in 0..ATTEMPTS {
-            let seen = self.authority();
+            let (word, seen) = self.seen();
             let overrides = matches!((seen.purpose, purpose), (Purpose::Shootdown, Purpose::Panic));
             match seen.owner {
                 Some(holder) if !overrides => {
@@ -49,7 +49,7 @@ impl Ledger<'_> {
                 }
                 Some(_) | None => {}
             }
-            if self.replace(seen, Authority::taken(owner, purpose, seen.epoch.wrapping_add(1))) {
+            if self.replace(word, Authority::taken(owner, purpose, seen.epoch.wrapping_add(1))) {
                 return Claim::Won;
             }
         }
@@ -57,29 +57,35 @@ impl Ledger<'_> {
         self.authority().owner.map_or(Claim::Lost(owner), Claim::Lost)
     }
 
-    fn replace(&self, from: Authority, to: Authority) -> bool {
+    /// `from` is the word as it was loaded: encoding what was decoded from it would only cost time on the way to a send.
+    fn replace(&self, from: u64, to: Authority) -> bool {
         // AcqRel: the new owner sees what the last one did, and whoever reads the word sees what the new one did
         // before. Acquire on failure: the caller acts on what it then reads.
-        self.authority
-            .compare_exchange(from.encode(), to.encode(), Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.authority.compare_exchange(from, to.encode(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The word, and what it says.
+    fn seen(&self) -> (u64, Authority) {
+        // Acquire: as in `authority`.
+        let word = self.authority.load(Ordering::Acquire);
+        (word, Authority::decode(word))
     }
 
     /// Gives a shootdown back. False when a panic took it meanwhile: then the caller is to stop.
     #[must_use]
     pub fn release(&self, owner: Owner) -> bool {
-        let seen = self.authority();
+        let (word, seen) = self.seen();
         seen.owner == Some(owner)
             && matches!(seen.purpose, Purpose::Shootdown)
-            && self.replace(seen, seen.released())
+            && self.replace(word, seen.released())
     }
 
     /// Counts a panic or an exception of the owner itself, while its panic was under way. NMIs do not count.
     pub fn raise_level(&self) -> Level {
         for _ in 0..ATTEMPTS {
-            let seen = self.authority();
+            let (word, seen) = self.seen();
             let raised = Authority { level: seen.level.raised(), ..seen };
-            if raised == seen || self.replace(seen, raised) {
+            if raised == seen || self.replace(word, raised) {
                 return raised.level;
             }
         }
@@ -91,8 +97,8 @@ impl Ledger<'_> {
     /// all, and only the owner's own failures may cost more.
     pub fn stop_path_failed(&self) {
         for _ in 0..ATTEMPTS {
-            let seen = self.authority();
-            if seen.level != Level::First || self.replace(seen, Authority { level: Level::Second, ..seen }) {
+            let (word, seen) = self.seen();
+            if seen.level != Level::First || self.replace(word, Authority { level: Level::Second, ..seen }) {
                 return;
             }
         }
@@ -101,12 +107,12 @@ impl Ledger<'_> {
     /// Claims the next stage for `owner`. Each stage is given out once, whoever owns the stop.
     pub fn next_stage(&self, owner: Owner) -> NextStage {
         for _ in 0..ATTEMPTS {
-            let seen = self.authority();
+            let (word, seen) = self.seen();
             if !seen.is_panic_of(owner) {
                 return NextStage::Superseded;
             }
             let next = Authority { stage: seen.stage.after(seen.level), ..seen };
-            if next.stage == seen.stage || self.replace(seen, next) {
+            if next.stage == seen.stage || self.replace(word, next) {
                 return NextStage::Run(next.stage, next.level);
             }
         }
@@ -120,7 +126,7 @@ impl Ledger<'_> {
         matches!(seen.purpose, Purpose::Panic)
             && seen.owner.is_some_and(|holder| holder != owner)
             && self.replace(
-                seen,
+                seen.encode(),
                 Authority {
                     owner: Some(owner),
                     level: seen.level.raised(),
