@@ -35,14 +35,15 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
 
 unsafe extern "C" fn panic_captured(frame: &TrapFrame, info: u64, _: u64) -> ! {
     let runtime = runtime();
-    if let Some(slot) = runtime.whoami().index().and_then(|cpu| runtime.slot(cpu)) {
+    let me = runtime.whoami();
+    if let Some(slot) = me.index().and_then(|cpu| runtime.slot(cpu)) {
         // A second panic of this CPU must not hide the first.
         if slot.no_panic_info() {
             // SAFETY: `panic` passed the address of its argument, which lives until the panic ends, which is never.
             slot.set_panic_info(unsafe { &*(info as *const PanicInfo<'_>) });
         }
     }
-    runtime.fatal(frame)
+    runtime.fatal_on(me, frame)
 }
 
 /// Stops the calling CPU because another one panics: saves its registers now, as those of its own panic, waits for the

@@ -25,7 +25,8 @@ pub(crate) struct RuntimePatience<'r> {
 impl<'r> RuntimePatience<'r> {
     pub(crate) fn new(runtime: &'r Runtime, bound: Option<Microseconds>) -> Self {
         let nothing = Limits { resend: 0, idle: 0, ceiling: 0, longest_gap: 0 };
-        Self { runtime, bound, deadline: Deadline::new(CLOCK.now(), nothing) }
+        // Every wait starts by `begin`, which looks at the clock.
+        Self { runtime, bound, deadline: Deadline::new(0, nothing) }
     }
 
     fn limits(&self, awaited: Awaited) -> Limits {

@@ -16,7 +16,11 @@ use stop_protocol::{Claim, CpuIndex, CpuState, Lost, Owner, Purpose, RegisterSou
 impl Runtime {
     /// A panic or an exception on this CPU, whose context is `frame`.
     pub(crate) fn fatal(&'static self, frame: &TrapFrame) -> ! {
-        let me = self.whoami();
+        self.fatal_on(self.whoami(), frame)
+    }
+
+    /// The same for a caller that has found out which CPU this is.
+    pub(crate) fn fatal_on(&'static self, me: Owner, frame: &TrapFrame) -> ! {
         let state = me.index().map_or(CpuState::Absent, |cpu| self.ledger.state(cpu));
         match (me, state) {
             (Owner::Cpu(cpu), CpuState::Seen | CpuState::Saved) => self.fail_while_saving(cpu, frame),
