@@ -1,11 +1,20 @@
 //! A replaceable start-up for panic-smp firmware: Multiboot entry, long mode, paging, AP start.
 //!
-//! ```ignore
+//! ```no_run
+//! # mod firmware {
+//! use appliance_rt::Machine;
+//! use panic_smp::CpuIndex;
+//!
+//! panic_smp::runtime! {
+//!     pub static PANIC: 64 cpus = Config::new().then(FinalAction::Reset);
+//! }
 //! appliance_rt::entry!(PANIC, main);
 //!
-//! fn main(machine: &'static Machine, cpu: CpuIndex) -> ! {
+//! fn main(machine: &'static Machine, _cpu: CpuIndex) -> ! {
 //!     machine.idle()
 //! }
+//! # }
+//! # fn main() {}
 //! ```
 //!
 //! From a Multiboot 1 loader to `main` on every CPU:

@@ -5,16 +5,25 @@
 //! handler can never take the stop NMI, since NMIs are blocked until IRET. Here it looks for the stop itself and saves
 //! the context that its NMI interrupted: [`nmi_panic_self_stop`], and every wait in NMI context.
 //!
-//! ```ignore
-//! panic_smp::runtime! {
-//!     pub static PANIC: 64 cpus = Config::new().boards(&[&BOARD]).sinks(&[&COM1]).then(FinalAction::Reset);
-//! }
-//! panic_smp::panic_handler!();
+//! ```no_run
+//! use panic_smp::{CpuIndex, sink::COM1};
 //!
-//! // Once, on the first CPU:
-//! PANIC.declare_cpus(&apic_ids)?;
-//! // On each CPU, once its GDT, TSS (with `PANIC.interrupt_stacks(cpu)`), IDT (with `entry::exceptions()`) are loaded:
-//! let _cpu = PANIC.ready(cpu)?;
+//! panic_smp::runtime! {
+//!     pub static PANIC: 64 cpus = Config::new().sinks(&[&COM1]).then(FinalAction::Reset);
+//! }
+//! // In a firmware: panic_smp::panic_handler!();
+//!
+//! /// On the first CPU.
+//! fn set_up(apic_ids: &[u32]) -> Result<(), panic_smp::SetupError> {
+//!     PANIC.declare_cpus(apic_ids)
+//! }
+//!
+//! /// On each CPU, once its GDT, TSS (with `PANIC.interrupt_stacks(cpu)`) and IDT (with `entry::exceptions()`) are loaded.
+//! fn announce(cpu: CpuIndex) -> Result<(), panic_smp::NotReady> {
+//!     let _cpu = PANIC.ready(cpu)?;
+//!     Ok(())
+//! }
+//! # fn main() {}
 //! ```
 //!
 //! # Two zones

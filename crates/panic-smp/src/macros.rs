@@ -2,10 +2,13 @@
 
 /// Declares the firmware's panic runtime and makes it the one that the handlers find.
 ///
-/// ```ignore
+/// ```no_run
+/// use panic_smp::sink::COM1;
+///
 /// panic_smp::runtime! {
 ///     pub static PANIC: 64 cpus = Config::new().sinks(&[&COM1]).then(FinalAction::Reset);
 /// }
+/// # fn main() {}
 /// ```
 ///
 /// The number is the most CPUs that the firmware can meet; the memory that it costs stays in `.bss`. Twice in a

@@ -30,8 +30,21 @@ pub fn run(context: &Context, checks: &mut Checks) {
         Some((file, name)) => test.args(["--test", file, "--", "--exact", name, "--show-output"]),
         None => test.args(["--", "--show-output"]),
     };
+    let mut runs = vec![test];
+    if checks.only().is_none() {
+        // The one that needs no interleavings, on the protocol as it is shipped.
+        let mut termination = context.workspace.cargo();
+        termination.args(["test", "--package", PACKAGE, "--test", "termination", "--", "--show-output"]);
+        runs.push(termination);
+    }
+    for run in runs {
+        explore(&run, checks);
+    }
+}
+
+fn explore(test: &std::process::Command, checks: &mut Checks) {
     let start = Instant::now();
-    match process::run(&test, LIMIT) {
+    match process::run(test, LIMIT) {
         Ok(output) => {
             cargo_tests::push_all(checks, &output);
             for line in counts(&output.text) {
@@ -45,9 +58,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
     }
 }
 
-/// The lines that the passed tests printed, each with a number in it: what was explored.
+/// What the model says of each scenario: its bound, what was explored, the time.
 fn counts(text: &str) -> impl Iterator<Item = &str> {
-    let shown = text.lines().skip_while(|l| *l != "successes:");
-    let shown = shown.take_while(|l| !l.starts_with("test result:"));
-    shown.filter(|l| !l.starts_with("---- ") && l.contains(|c: char| c.is_ascii_digit())).take(60)
+    text.lines().filter_map(|line| line.strip_prefix("model: ").or(line.strip_prefix("termination: ")))
 }
