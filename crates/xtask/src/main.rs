@@ -4,6 +4,7 @@ mod commands;
 mod dump;
 mod error;
 mod firmware;
+mod gdb_remote;
 mod lanes;
 mod machine;
 mod process;

@@ -18,8 +18,12 @@ mod model;
 mod mutants;
 mod package;
 mod panics;
+mod planted;
 mod readme;
+mod registers;
+mod replay;
 mod scenarios;
+mod single_step;
 mod soak;
 mod unit;
 
@@ -66,12 +70,18 @@ pub const ALL: &[Lane] = &[
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
     Lane { name: "gdb", about: "a plain gdb opens the core", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB], run: gdb::run },
+    Lane { name: "registers", about: "the record holds the registers that each CPU had, as gdb and the emulator tell them", needs: DEBUGGER, run: registers::run },
+    Lane { name: "single-step", about: "a second NMI at every instruction of the save path loses nothing", needs: DEBUGGER, run: single_step::run },
+    Lane { name: "replay", about: "a run under -icount is the same each time, whichever CPU wins", needs: EMULATOR, run: replay::run },
     Lane { name: "soak", about: "30 free-running runs: none lost, none hung", needs: EMULATOR, run: soak::run },
     Lane { name: "mutants", about: "each mutant is seen by its lane", needs: &[&tools::GIT, &tools::QEMU, &tools::RUST_TARGET], run: mutants::run },
 ];
 
 /// What a lane that boots firmware needs.
 const EMULATOR: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET];
+
+/// What a lane needs that also looks at the firmware with gdb.
+const DEBUGGER: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB];
 
 /// The lane called `name`.
 pub fn find(name: &str) -> Result<&'static Lane> {
