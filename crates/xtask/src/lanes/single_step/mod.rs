@@ -167,7 +167,7 @@ impl Sweep<'_> {
         Ok((looping.machine, debugger, expected))
     }
 
-    /// The first CPU that is held. Without a published stop nobody can be the guard yet.
+    /// The first CPU that is held; where the stop is not published yet, the guard's place is taken by a CPU in the loop.
     fn first(&self) -> usize {
         GUARD + 1
     }
