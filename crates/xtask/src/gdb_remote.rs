@@ -138,8 +138,13 @@ impl Debugger {
         Err(Error::Guest(format!("CPU {cpu} stopped at {rip:#x}, not at {address:#x}")))
     }
 
+    /// Lets every CPU run. The next answer of the stub is the next stop.
+    pub fn run_all(&mut self) -> Result<()> {
+        self.send("vCont;c")
+    }
+
     /// Waits for the next stop, and gives the CPU that the stub names.
-    fn wait_for_stop(&mut self) -> Result<usize> {
+    pub fn wait_for_stop(&mut self) -> Result<usize> {
         let answer = self.receive()?;
         stopped_cpu(&answer).ok_or_else(|| Error::Guest(format!("not a stop: `{answer}`")))
     }
