@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
+const CLOSED: &str = "the emulator closed the connection";
+
 /// A connection in command mode.
 pub struct Qmp {
     lines: BufReader<UnixStream>,
@@ -29,7 +31,7 @@ impl Qmp {
             }
         };
         let mut qmp = Qmp { lines: BufReader::new(socket) };
-        let greeting = qmp.read(deadline)?;
+        let greeting = qmp.read(deadline)?.unwrap_or_default();
         if greeting.get("QMP").is_none() {
             return Err(Error::Guest(format!("QMP greeting expected, got {greeting}")));
         }
@@ -39,13 +41,25 @@ impl Qmp {
 
     /// Runs one command and gives its return value. Events that arrive meanwhile are dropped.
     pub fn execute(&mut self, command: &str, arguments: Value, deadline: Instant) -> Result<Value> {
+        let closed = || Error::Guest(format!("QMP {command}: {CLOSED}"));
+        self.execute_until_end(command, arguments, deadline)?.ok_or_else(closed)
+    }
+
+    /// Runs one command after which the machine may end. `None` when it did before QEMU could answer: an exit of the
+    /// guest's ends QEMU at once, with whatever it had not sent.
+    pub fn execute_until_end(
+        &mut self,
+        command: &str,
+        arguments: Value,
+        deadline: Instant,
+    ) -> Result<Option<Value>> {
         let request = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         let sent = self.lines.get_mut().write_all(request.as_bytes());
         sent.map_err(|e| Error::Guest(format!("QMP {command}: {e}")))?;
         loop {
-            let mut answer = self.read(deadline)?;
+            let Some(mut answer) = self.read(deadline)? else { return Ok(None) };
             if let Some(value) = answer.get_mut("return") {
-                return Ok(value.take());
+                return Ok(Some(value.take()));
             }
             if let Some(error) = answer.get("error") {
                 return Err(Error::Guest(format!("QMP {command}: {}", error["desc"])));
@@ -53,15 +67,18 @@ impl Qmp {
         }
     }
 
-    fn read(&mut self, deadline: Instant) -> Result<Value> {
+    /// The next object; `None` when QEMU has closed the connection.
+    fn read(&mut self, deadline: Instant) -> Result<Option<Value>> {
         // A zero timeout means none at all to the socket, so an expired deadline still gets a millisecond.
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let mut line = String::new();
         let read = self.lines.get_ref().set_read_timeout(Some(left));
         let read = read.and_then(|()| self.lines.read_line(&mut line));
         match read {
-            Ok(0) => Err(Error::Guest("QMP: the emulator closed the connection".into())),
-            Ok(_) => serde_json::from_str(&line).map_err(|e| Error::Guest(format!("QMP: {e}"))),
+            // Also a line that was cut off by the end.
+            Ok(_) if !line.ends_with('\n') => Ok(None),
+            Ok(_) => serde_json::from_str(&line).map(Some).map_err(|e| Error::Guest(format!("QMP: {e}"))),
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => Ok(None),
             Err(e) => Err(Error::Guest(format!("QMP: {e}"))),
         }
     }
@@ -118,6 +135,23 @@ mod tests {
         let mut qmp = Qmp::connect(&path, soon(), || false).unwrap();
         let error = qmp.execute("fly", json!({}), soon()).unwrap_err().to_string();
         assert!(error.contains("fly") && error.contains("no such"), "{error}");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn an_end_before_the_answer_is_told_from_a_refusal() {
+        static CUT_OFF: [[&str; 2]; 2] = [["{\"return\": {}}\n", ""], ["{\"return\": {}}\n", "{\"ret"]];
+        for answers in &CUT_OFF {
+            let (path, thread) = emulator(answers);
+            let mut qmp = Qmp::connect(&path, soon(), || false).unwrap();
+            assert_eq!(qmp.execute_until_end("inject-nmi", json!({}), soon()).unwrap(), None);
+            thread.join().unwrap();
+            std::fs::remove_file(path).unwrap();
+        }
+        let (path, _thread) = emulator(&["{\"return\": {}}\n", ""]);
+        let error = Qmp::connect(&path, soon(), || false).unwrap().execute("stop", json!({}), soon());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("stop") && error.contains("closed"), "{error}");
         std::fs::remove_file(path).unwrap();
     }
 

@@ -20,7 +20,7 @@ const GDT_POINTER: u32 = IDT + 24;
 const IDT_POINTER: u32 = GDT_POINTER + 6;
 const CODE: u32 = IDT_POINTER + 6;
 const NMI: u32 = CODE + 36;
-const TEXT: u32 = CODE + 67;
+const TEXT: u32 = CODE + 80;
 
 /// The image of a guest that writes `text` to COM1.
 pub fn image(text: &str, then: Then) -> Vec<u8> {
@@ -59,9 +59,13 @@ pub fn image(text: &str, then: Then) -> Vec<u8> {
     image.extend([0xE8, 7, 0, 0, 0]); // call say
     image.extend([0xB0, 0x10, 0xE6, 0xF4]); // mov al, 0x10; out 0xf4, al
     image.extend([0xF4, 0xEB, 0xFD]); // halt: hlt; jmp halt
-    image.extend([0xFC, 0x66, 0xBA, 0xF8, 0x03]); // say: cld; mov dx, 0x3f8
-    image.extend([0xAC, 0x84, 0xC0, 0x74, 0x03]); // next: lodsb; test al, al; jz done
-    image.extend([0xEE, 0xEB, 0xF8, 0xC3]); // out dx, al; jmp next; done: ret
+    image.extend([0xFC]); // say: cld
+    image.extend([0xAC, 0x84, 0xC0, 0x74, 0x14]); // next: lodsb; test al, al; jz done
+    // A byte written before the last one has left would take its place (16550 line status, bit 5).
+    image.extend([0x88, 0xC4, 0x66, 0xBA, 0xFD, 0x03]); // mov ah, al; mov dx, 0x3fd
+    image.extend([0xEC, 0xA8, 0x20, 0x74, 0xFB]); // full: in al, dx; test al, 0x20; jz full
+    image.extend([0x66, 0xBA, 0xF8, 0x03, 0x88, 0xE0]); // mov dx, 0x3f8; mov al, ah
+    image.extend([0xEE, 0xEB, 0xE7, 0xC3]); // out dx, al; jmp next; done: ret
     image.extend(text.bytes().chain([0]));
     image.extend(answer.bytes().chain([0]));
     image

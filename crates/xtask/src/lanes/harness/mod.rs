@@ -147,7 +147,8 @@ fn records(context: &Context, checks: &mut Checks) {
         let table = soak(&image, &folder, 6)?;
         let text = table.text();
         let total: Vec<&str> = text.lines().last().unwrap_or_default().split_whitespace().collect();
-        expect(total == ["total", "6", "24", "6", "0"] && table.failures().len() == 6, &text)
+        let said = format!("{text}{}", table.failures().join("\n"));
+        expect(total == ["total", "6", "24", "6", "0"] && table.failures().len() == 6, &said)
     });
     checks.check("a-soak-wants-the-last-line", || {
         let (image, folder) = prepare("soak-no-end", 100, "no last line")?;
