@@ -31,10 +31,16 @@ unexpected_interrupt:
 spurious_interrupt:
         iretq
 
-        // change_stack(top: rdi) -> !: leaves the boot stack for ever.
+        // change_stack(top: rdi) -> !: leaves the boot stack for ever. A debugger's backtrace ends here.
+        .cfi_sections .debug_frame
         .globl  change_stack
+        .type   change_stack, @function
 change_stack:
+        .cfi_startproc
+        .cfi_undefined %rip
         movq    %rdi, %rsp
         xorl    %ebp, %ebp
         call    {on_own_stack}
         ud2
+        .cfi_endproc
+        .size   change_stack, . - change_stack

@@ -94,8 +94,13 @@ trampoline_parameters:
         // The first 64-bit code of a started CPU, in the image. It has no stack yet and takes the one that was laid
         // out for it; a CPU that nobody waits for finds none and halts.
         .section .text.start, "ax"
+        // Nobody called it: a debugger's backtrace ends here.
+        .cfi_sections .debug_frame
         .globl  started_cpu
+        .type   started_cpu, @function
 started_cpu:
+        .cfi_startproc
+        .cfi_undefined %rip
         xorl    %esp, %esp
         xchgq   %rsp, {stack_for_next}(%rip)
         testq   %rsp, %rsp
@@ -106,3 +111,5 @@ started_cpu:
 1:      cli
         hlt
         jmp     1b
+        .cfi_endproc
+        .size   started_cpu, . - started_cpu
