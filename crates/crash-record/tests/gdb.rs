@@ -53,7 +53,9 @@ fn gdb(firmware: &Path, core: &Path, commands: &[&str]) -> String {
     for command in commands {
         gdb.args(["-ex", command]);
     }
-    let output = gdb.output().expect("gdb runs: this test needs it installed");
+    let output = gdb.output().expect(
+        "gdb runs; where it is not installed: apt-get install gdb, or cargo xtask test, which gets it",
+    );
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
