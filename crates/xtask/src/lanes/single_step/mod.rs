@@ -35,6 +35,9 @@ const PARALLEL: usize = 2;
 /// How long the emulator may take to end once the guest has ended it.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often the instructions that a CPU did not come by, since the clock decided otherwise, are tried in all.
+const ROUNDS: usize = 6;
+
 type Registers = BTreeMap<String, u64>;
 
 /// The lane.
@@ -80,36 +83,32 @@ struct Held {
     is_saving: bool,
 }
 
+/// What one boot showed, in which every CPU was right.
+struct Batch {
+    /// How each CPU was saved that stood where it should.
+    sources: Vec<RegisterSource>,
+    /// The instructions at which none stood.
+    missed: Vec<usize>,
+}
+
 impl Sweep<'_> {
     /// Measures the path, then holds a CPU at each of its instructions. Gives the numbers.
     fn run(&self) -> Result<String> {
         let start = Instant::now();
         let path = self.measure()?;
-        let batches: Vec<Vec<usize>> =
-            (0..path.len()).collect::<Vec<_>>().chunks(BATCH).map(<[usize]>::to_vec).collect();
-        let next = AtomicUsize::new(0);
-        let results = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..PARALLEL {
-                scope.spawn(|| {
-                    // Relaxed: only each number's being given out once matters.
-                    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.batch(&path, batch);
-                        let failed = result.is_err();
-                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(result);
-                        if failed {
-                            // One failure says enough; the rest of the sweep is given up.
-                            next.store(usize::MAX / 2, Ordering::Relaxed);
-                        }
-                    }
-                });
+        let mut left: Vec<usize> = (0..path.len()).collect();
+        let (mut boots, mut tally) = (0, Tally::default());
+        for _ in 0..ROUNDS {
+            let mut missed = Vec::new();
+            for batch in self.batches(&path, &left)? {
+                boots += 1;
+                tally.add(&batch.sources);
+                missed.extend(batch.missed);
             }
-        });
-        let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let boots = results.len();
-        let mut tally = Tally::default();
-        for result in results {
-            tally.add(&result?);
+            left = missed;
+            if left.is_empty() {
+                break;
+            }
         }
         if tally.held() != path.len() {
             return Err(Error::Guest(format!(
@@ -124,6 +123,30 @@ impl Sweep<'_> {
             self.window.name(),
             path.len()
         ))
+    }
+
+    /// Boots for these instructions, some at a time.
+    fn batches(&self, path: &Path, instructions: &[usize]) -> Result<Vec<Batch>> {
+        let batches: Vec<&[usize]> = instructions.chunks(BATCH).collect();
+        let next = AtomicUsize::new(0);
+        let results = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..PARALLEL {
+                scope.spawn(|| {
+                    // Relaxed: only each number's being given out once matters.
+                    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let result = self.batch(path, batch);
+                        let failed = result.is_err();
+                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(result);
+                        if failed {
+                            // One failure says enough; the rest of the sweep is given up.
+                            next.store(usize::MAX / 2, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_iter().collect()
     }
 
     fn measure(&self) -> Result<Path> {
@@ -173,14 +196,17 @@ impl Sweep<'_> {
     }
 
     /// One boot: a CPU at each of these instructions, the second NMI, and what the record says of them.
-    fn batch(&self, path: &Path, instructions: &[usize]) -> Result<Vec<RegisterSource>> {
+    fn batch(&self, path: &Path, instructions: &[usize]) -> Result<Batch> {
         let name = format!("k-{}", instructions.first().copied().unwrap_or(0));
         let files = Files::prepare(&self.folder.join(name))?;
         let cpus = self.first() + instructions.len();
         let (mut machine, mut debugger, expected) = self.boot(cpus, &files)?;
-        let mut held = Vec::new();
+        let (mut held, mut missed) = (Vec::new(), Vec::new());
         for (cpu, &k) in (self.first()..cpus).zip(instructions) {
-            self.stage(&mut debugger).advance(cpu, path, k)?;
+            // Wherever it stands, its second NMI is judged; but instruction k is still to be reached.
+            if !self.stage(&mut debugger).advance(cpu, path, k)? {
+                missed.push(k);
+            }
             let live = debugger.registers(cpu)?;
             let is_saving = words::read(&mut debugger, self.words.state_of(cpu))? >= state::SEEN;
             let live = live.iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -202,7 +228,9 @@ impl Sweep<'_> {
         }
         // The files of a boot in which all is well are of no use.
         let _ = std::fs::remove_dir_all(self.folder.join(format!("k-{}", instructions[0])));
-        Ok(held.iter().filter_map(|h| source(dump.cpus().get(h.cpu)?)).collect())
+        let reached = held.iter().filter(|h| !missed.contains(&h.k));
+        let sources = reached.filter_map(|h| source(dump.cpus().get(h.cpu)?)).collect();
+        Ok(Batch { sources, missed })
     }
 
     /// What is wrong with the record of a CPU that had its second NMI at instruction `k`.
