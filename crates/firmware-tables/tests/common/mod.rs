@@ -1,5 +1,7 @@
-//! Tables made by hand.
+//! Tables made by hand, and tables from files.
 #![allow(dead_code, reason = "each test takes what it needs")]
+
+pub mod guest;
 
 use firmware_tables::{Cpu, Madt, Rsdp, Table, Tables, UNUSED_CPU, Warning, Window};
 
