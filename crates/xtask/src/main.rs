@@ -10,6 +10,7 @@ mod machine;
 mod process;
 mod progress;
 mod qmp;
+mod serial;
 mod session;
 mod tools;
 mod workspace;
