@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::media::{Firmware, Medium};
 use crate::process::{self, Guarded};
 use crate::qmp::Qmp;
 use crate::serial::{self, Serial};
@@ -27,8 +28,14 @@ pub const SAID_SUCCESS: i32 = 0x10 << 1 | 1;
 pub struct Options {
     /// Number of CPUs.
     pub smp: u32,
-    /// The firmware's command line.
+    /// The firmware's command line. A medium other than [`Medium::Kernel`] brings its own.
     pub cmdline: String,
+    /// What the machine starts with.
+    pub firmware: Firmware,
+    /// Where the image comes from.
+    pub medium: Medium,
+    /// Memory in MiB.
+    pub memory_mib: u32,
     /// The emulator.
     pub qemu: PathBuf,
     /// More words for the emulator, after all others.
@@ -47,6 +54,9 @@ impl Options {
         Options {
             smp,
             cmdline: cmdline.to_owned(),
+            firmware: Firmware::Bios,
+            medium: Medium::Kernel,
+            memory_mib: 512,
             qemu: PathBuf::from("qemu-system-x86_64"),
             extra: Vec::new(),
             paused: false,
@@ -78,7 +88,7 @@ pub struct Ended {
 }
 
 impl Machine {
-    /// Boots `image`; the serial line is kept in `log`.
+    /// Boots `image`, which a medium other than [`Medium::Kernel`] holds already; the serial line is kept in `log`.
     pub fn boot(image: &Path, options: &Options, log: &Path) -> Result<Machine> {
         let folder = SocketFolder::create()?;
         let command = command(image, options, &folder);
@@ -185,10 +195,10 @@ fn command(image: &Path, options: &Options, folder: &SocketFolder) -> Command {
     let socket = |path: &Path| path.display().to_string().replace(',', ",,");
     let mut command = Command::new(&options.qemu);
     // TCG exists everywhere and models NMI blocking exactly.
-    command.args(["-accel", "tcg", "-m", "512", "-smp", &options.smp.to_string()]);
-    command.arg("-kernel").arg(image).args(["-append", &options.cmdline]);
-    // No default devices that could raise an interrupt or boot something else; the serial line is our stdout.
-    command.args(["-display", "none", "-nic", "none", "-serial", "stdio"]);
+    command.args(["-accel", "tcg", "-m", &options.memory_mib.to_string(), "-smp", &options.smp.to_string()]);
+    command.args(options.firmware.words()).args(options.medium.words(image, &options.cmdline));
+    // No window; the serial line is our stdout.
+    command.args(["-display", "none", "-serial", "stdio"]);
     // The guest's way to say success by an exit status, and a reset that ends the run instead of booting again.
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-no-reboot"]);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", socket(&folder.qmp()))]);
