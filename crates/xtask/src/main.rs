@@ -1,5 +1,6 @@
 //! Everything a person or CI types: `cargo xtask` alone lists it.
 
+mod acpi_tables;
 mod commands;
 mod dump;
 mod error;

@@ -3,6 +3,7 @@
 //! A lane is one file here with one function, and one row in [`ALL`]. It adds named checks to [`Checks`]; each
 //! passed, failed with the reason and the command that replays it, or was skipped with the reason.
 
+mod attempt;
 mod boot;
 mod boot_paths;
 mod buttons;
@@ -15,6 +16,7 @@ mod firmware_build;
 mod gdb;
 mod harness;
 mod lint;
+mod machines;
 mod model;
 mod mutants;
 mod package;
@@ -68,6 +70,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
     Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: EMULATOR, run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
+    Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
