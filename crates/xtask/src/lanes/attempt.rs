@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::commands;
+use super::{BUILD, Checks, Context, boot};
+use crate::bootable;
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::Options;
@@ -23,9 +24,23 @@ pub const SCRIPT: &str = "boot.ipxe";
 /// Firmware that looks for boot media takes longer than QEMU's own loader.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The image of [`boot::EXAMPLE`] with its bootable file in `folder`; a build that fails is the lane's failure.
+pub fn image(context: &Context, checks: &mut Checks, folder: &Path) -> Option<Image> {
+    let mut image = None;
+    checks.check(BUILD, || {
+        let elf = context.firmware(boot::EXAMPLE)?.elf;
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let boot = folder.join(FILE);
+        bootable::write(context.workspace, &Image::of(elf.clone()), &boot)?;
+        image = Some(Image { elf, boot });
+        Ok(())
+    });
+    image
+}
+
 /// A try, before its boot.
 pub struct Attempt {
-    /// Its `boot` is what `cargo xtask image` writes.
+    /// Its bootable file is the attempt's own.
     pub image: Image,
     /// Where everything lies.
     pub folder: PathBuf,
@@ -34,11 +49,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Makes the bootable file of `image` in `folder`.
+    /// Copies `image` to `folder`.
     pub fn prepare(image: &Image, folder: &Path) -> Result<Attempt> {
         let files = Files::prepare(folder)?;
-        let image = Image { boot: folder.join(FILE), elf: image.elf.clone() };
-        commands::image::write(&image, &image.boot)?;
+        let boot = folder.join(FILE);
+        fs::copy(&image.boot, &boot).map_err(Error::io(&image.boot))?;
+        let image = Image { boot, elf: image.elf.clone() };
         Ok(Attempt { image, folder: folder.to_owned(), files })
     }
 

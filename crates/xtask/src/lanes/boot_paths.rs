@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::attempt::{Attempt, FILE, SCRIPT};
+use super::attempt::{self, Attempt, FILE, SCRIPT};
 use super::{Checks, Context, boot};
 use crate::error::{Error, Result};
 use crate::grub;
@@ -14,6 +14,9 @@ use crate::http::Server;
 use crate::machine::SAID_SUCCESS;
 use crate::media::{self, Client, Firmware, Medium, Network};
 use crate::tools::{GRUB, GRUB_BIOS, GRUB_EFI, IPXE, OVMF, XORRISO};
+
+/// The lane's name.
+const NAME: &str = "boot-paths";
 
 /// The command line where the medium can pass one.
 const WORDS: &str = "nmi=all then=reset";
@@ -23,8 +26,9 @@ const WAS_RESET: i32 = 0;
 
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
-    let Some(image) = boot::image(context, checks) else { return };
-    let attempt = |name: &str| Attempt::prepare(&image, &context.folder("boot-paths", name));
+    let folder = context.folder(NAME, "image");
+    let Some(image) = attempt::image(context, checks, &folder) else { return };
+    let attempt = |name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
     let by_http = |name: &str, firmware: Firmware| {
         let attempt = attempt(name)?;
         let served = attempt.served()?;

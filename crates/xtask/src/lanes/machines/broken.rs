@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::super::attempt::{Attempt, FILE, SCRIPT};
-use super::{Checks, Context, attempt, on_esp};
+use super::{Checks, Context, on_esp, prepare};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::http::Server;
@@ -18,12 +18,12 @@ const DAMAGED: &str = "panic-smp: the image is damaged";
 /// The checks.
 pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     checks.check("damaged-image", || {
-        let attempt = attempt(context, image, "damaged-image")?;
+        let attempt = prepare(context, image, "damaged-image")?;
         damage(&attempt)?;
         says(&attempt, &attempt.options(Firmware::Bios, Medium::Kernel, ""), &[DAMAGED])
     });
     checks.check_with(&[&OVMF], "uefi-damaged-image", || {
-        let attempt = attempt(context, image, "uefi-damaged-image")?;
+        let attempt = prepare(context, image, "uefi-damaged-image")?;
         damage(&attempt)?;
         says(&attempt, &on_esp(&attempt)?, &[DAMAGED])
     });
@@ -33,19 +33,19 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
             Firmware::Uefi { .. } => &[&IPXE, &OVMF],
         };
         checks.check_with(tools, name, || {
-            let attempt = attempt(context, image, name)?;
+            let attempt = prepare(context, image, name)?;
             let bytes = fs::metadata(&attempt.image.boot).map_err(Error::io(&attempt.image.boot))?.len();
             cut_short(&attempt, firmware, bytes as usize * 3 / 4)
         });
     }
     checks.check("32-bit-cpu", || {
-        let attempt = attempt(context, image, "32-bit-cpu")?;
+        let attempt = prepare(context, image, "32-bit-cpu")?;
         let mut options = attempt.options(Firmware::Bios, Medium::Kernel, "");
         options.extra = ["-cpu", "qemu32"].map(str::to_owned).into();
         says(&attempt, &options, &["no 64-bit CPU"])
     });
     checks.check_with(&[&OVMF], "uefi-without-acpi", || {
-        let attempt = attempt(context, image, "uefi-without-acpi")?;
+        let attempt = prepare(context, image, "uefi-without-acpi")?;
         let mut options = on_esp(&attempt)?;
         options.extra = ["-machine", "q35,acpi=off"].map(str::to_owned).into();
         says(&attempt, &options, &["no ACPI table of CPUs: only this one runs"])

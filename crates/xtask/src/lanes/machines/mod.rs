@@ -4,7 +4,7 @@
 mod broken;
 mod tables;
 
-use super::attempt::Attempt;
+use super::attempt::{self, Attempt};
 use super::{Checks, Context, boot};
 use crate::error::Result;
 use crate::firmware::Image;
@@ -20,17 +20,18 @@ const MEMORY_MIB: [u32; 3] = [128, 3072, 5120];
 
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
-    let Some(image) = boot::image(context, checks) else { return };
+    let folder = context.folder(NAME, "image");
+    let Some(image) = attempt::image(context, checks, &folder) else { return };
     for memory_mib in MEMORY_MIB {
         let name = format!("{memory_mib}-mib");
         checks.check(&name, || {
-            let attempt = attempt(context, &image, &name)?;
+            let attempt = prepare(context, &image, &name)?;
             let options = attempt.options(Firmware::Bios, Medium::Kernel, "");
             boot::pressed(&attempt.image, &Options { memory_mib, ..options }, &attempt.files).map(drop)
         });
         let name = format!("uefi-{memory_mib}-mib");
         checks.check_with(&[&OVMF], &name, || {
-            let attempt = attempt(context, &image, &name)?;
+            let attempt = prepare(context, &image, &name)?;
             let options = on_esp(&attempt)?;
             boot::pressed(&attempt.image, &Options { memory_mib, ..options }, &attempt.files).map(drop)
         });
@@ -39,7 +40,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
     broken::run(context, checks, &image);
 }
 
-fn attempt(context: &Context, image: &Image, name: &str) -> Result<Attempt> {
+fn prepare(context: &Context, image: &Image, name: &str) -> Result<Attempt> {
     Attempt::prepare(image, &context.folder(NAME, name))
 }
 

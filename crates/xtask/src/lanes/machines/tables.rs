@@ -1,7 +1,7 @@
 //! ACPI tables that lie: start-up warns, and the machine works with the CPUs that are there.
 
 use super::super::attempt::{Attempt, CPUS};
-use super::{Checks, Context, attempt, boot, broken};
+use super::{Checks, Context, boot, broken, prepare};
 use crate::acpi_tables::{self, Fault, entry_without_length, local_apic, local_x2apic};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
@@ -81,7 +81,7 @@ const LIES: &[Lie] = &[
 pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     for lie in LIES {
         checks.check(lie.name, || {
-            let attempt = attempt(context, image, lie.name)?;
+            let attempt = prepare(context, image, lie.name)?;
             let options = Options { armed: lie.armed, ..told(&attempt, &(lie.entries)(), lie.fault)? };
             boot::pressed(&attempt.image, &options, &attempt.files)?;
             let log = std::fs::read(&attempt.files.serial).map_err(Error::io(&attempt.files.serial))?;
@@ -95,7 +95,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     }
     let name = "1000-cpus";
     checks.check(name, || {
-        let attempt = attempt(context, image, name)?;
+        let attempt = prepare(context, image, name)?;
         let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
         let options = told(&attempt, &entries, Fault::None)?;
         broken::says(&attempt, &options, &["holds 64 CPUs", "can have 1000"])
