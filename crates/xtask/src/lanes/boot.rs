@@ -45,7 +45,7 @@ pub fn image(context: &Context, checks: &mut Checks) -> Option<Image> {
 /// or lost.
 pub fn pressed(image: &Image, options: &Options, files: &Files) -> Result<Run> {
     let run = session::run(image, options, Press::AfterArmed(Duration::ZERO), files)?;
-    none_lost(&run, options.smp)?;
+    none_lost(&run, options.armed)?;
     Ok(run)
 }
 
