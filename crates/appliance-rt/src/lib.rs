@@ -48,5 +48,6 @@ pub mod registers;
 
 #[cfg(target_os = "none")]
 pub use bare::set_interrupt_entry;
+pub use boot_handoff::{Framebuffer, PixelFormat};
 pub use entry::{__no_preparation, Entry};
 pub use machine::{Machine, idle};

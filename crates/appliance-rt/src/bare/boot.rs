@@ -6,6 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use boot_handoff::{Framebuffer, Handoff};
 use firmware_tables::{Cpu, Madt, Rsdp, Tables, UNUSED_CPU, Warning};
 use panic_smp::{CpuIndex, Image};
 
@@ -13,7 +14,7 @@ use super::{
     apic::LocalApic,
     clock,
     cpu::{self, Capabilities, CpuTables},
-    image, interrupts,
+    image, interrupts, loader,
     memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, trampoline,
 };
@@ -24,7 +25,7 @@ use crate::{
     multiboot::Information,
     paging::{self, Attributes, GuardedStacks, Mapping},
     println,
-    registers::{apic, multiboot, page},
+    registers::{apic, page},
 };
 
 unsafe extern "Rust" {
@@ -91,7 +92,6 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
     let entered = clock::now();
     interrupts::prepare();
     console::initialise();
-    assert!(magic == multiboot::LOADER_MAGIC, "EAX is {magic:#x}: not started by a Multiboot 1 loader");
     assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
     pic::mask();
 
@@ -114,7 +114,11 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         None => println!("appliance-rt: no interval timer: waits take longer than they should"),
     }
 
-    let shared = publish(survey(information, capabilities, tsc_hz, entered));
+    let handoff = match loader::handoff(magic, information) {
+        Ok(handoff) => handoff,
+        Err(error) => panic!("{error}"),
+    };
+    let shared = publish(survey(&handoff, capabilities, tsc_hz, entered));
     let machine = &shared.machine;
     if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
         panic!("{error}");
@@ -128,9 +132,9 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 }
 
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
-fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
-    let Some(information) = Information::at(&BootView, information) else {
+    let Some(information) = Information::at(&BootView, handoff.information) else {
         panic!("the Multiboot information is not in memory");
     };
     let mut map = heapless::Vec::<Region, REGIONS>::new();
@@ -156,7 +160,8 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
         panic!("no free memory below 4 GiB in the memory map");
     };
     let mut cpus = [UNUSED_CPU; CPUS];
-    let (rsdp, found) = read_cpus(&mut cpus);
+    let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
+    let found = read_cpus(rsdp, &mut cpus);
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
@@ -191,7 +196,9 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
         // SAFETY: the page is free RAM; the boot tables map it and page 0 writable; the loader's data was copied.
         unsafe { trampoline::install(page) };
     }
-    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, local, capabilities.no_execute)
+    let screen = handoff.framebuffer;
+    let Ok(root) =
+        build_tables(&mut memory, &map, &stacks, trampoline, screen, local, capabilities.no_execute)
     else {
         short()
     };
@@ -220,24 +227,24 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
         stacks,
         trampoline,
         rsdp,
+        framebuffer: handoff.framebuffer,
         tsc_hz,
         all_started: AtomicBool::new(false),
     };
     Shared { machine, tables: &raw mut *tables, enabled, entered }
 }
 
-/// The CPUs of the MADT, and the RSDP.
-fn read_cpus(cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
-    let rsdp = Rsdp::search(&BootView, warn);
+/// The CPUs of the MADT.
+fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
         .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
         .and_then(Madt::new);
     let Some(madt) = madt else {
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
-        return (rsdp, 0);
+        return 0;
     };
-    (rsdp, madt.cpus(cpus, warn))
+    madt.cpus(cpus, warn)
 }
 
 /// Moves the CPU with APIC id `own` to the front of the first `count`, the others staying in order. One that is not
@@ -266,19 +273,23 @@ fn build_tables(
     map: &[Region],
     stacks: &GuardedStacks,
     trampoline: Option<u64>,
+    framebuffer: Option<Framebuffer>,
     local: LocalApic,
     no_execute: bool,
 ) -> Result<u64, paging::OutOfTables> {
-    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 8 }>::new();
+    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 9 }>::new();
     let mut add = |start, end, attributes: Attributes| {
         let attributes = if no_execute { attributes } else { attributes.without_no_execute() };
-        // The capacity holds every region and the eight others below.
+        // The capacity holds every region and the nine others below.
         let _ = mappings.push(Mapping::new(start, end, attributes));
     };
     // What the memory map does not call memory may be device registers: the local APIC, the I/O APIC, PCI.
     add(0, BOOT_LIMIT, Attributes::DEVICE);
     for region in map.iter().filter(|region| region.kind.is_memory()) {
         add(region.start, region.end, Attributes::DATA);
+    }
+    if let Some(screen) = framebuffer {
+        add(screen.base, screen.base.saturating_add(screen.bytes), Attributes::DEVICE);
     }
     if let LocalApic::Xapic(base) = local {
         add(base, base + page::SIZE, Attributes::DEVICE);
