@@ -147,6 +147,12 @@ pub(crate) mod lvt {
 
 /// Control register bits.
 pub(crate) mod control {
+    /// CR0.EM: no x87 unit; FXSAVE faults. SDM vol. 3A 2.5 "Control Registers"; vol. 2A "FXSAVE".
+    pub(crate) const CR0_EM: u64 = 1 << 2;
+    /// CR0.TS: the vector state belongs to another task; FXSAVE faults. SDM vol. 3A 2.5.
+    pub(crate) const CR0_TS: u64 = 1 << 3;
+    /// CR4.OSFXSR: SSE instructions run, and FXSAVE holds their registers. SDM vol. 3A 2.5.
+    pub(crate) const CR4_OSFXSR: u64 = 1 << 9;
     /// CR4.MCE: machine checks are delivered. SDM vol. 3A 2.5 "Control Registers".
     pub(crate) const CR4_MCE: u64 = 1 << 6;
     /// CR4.CET: control-flow enforcement. SDM vol. 3A 2.5.

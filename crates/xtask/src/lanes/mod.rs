@@ -6,6 +6,7 @@
 mod attempt;
 mod boot;
 mod boot_paths;
+mod bring_your_own_boot;
 mod buttons;
 mod cargo_tests;
 mod contain_zone;
@@ -19,6 +20,7 @@ mod lint;
 mod machines;
 mod model;
 mod mutants;
+mod outside;
 mod package;
 mod panics;
 mod planted;
@@ -71,6 +73,8 @@ pub const ALL: &[Lane] = &[
     Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
     Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
+    Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
+    Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
@@ -97,6 +101,10 @@ const BOOT_MEDIA: &[&Tool] = &[
     &tools::GRUB_EFI,
     &tools::XORRISO,
 ];
+
+/// What a lane needs that boots what only GRUB loads, and looks at it with gdb.
+const OTHER_BOOT: &[&Tool] =
+    &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB, &tools::GRUB, &tools::GRUB_BIOS, &tools::XORRISO];
 
 /// What a lane needs that also looks at the firmware with gdb.
 const DEBUGGER: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB];
