@@ -57,6 +57,7 @@ mod ready;
 mod report;
 mod reset;
 mod runtime;
+pub mod screen;
 mod shootdown;
 pub mod sink;
 mod slot;

@@ -1,5 +1,6 @@
 //! The record, chunk by chunk, without formatting.
 
+use super::fate::Fate;
 use super::{COMPLETE, messages};
 use crate::clock::CLOCK;
 use crate::cpu;
@@ -34,7 +35,8 @@ impl View<'_> {
         // Counting sends nothing, so it cannot fail.
         let _ = self.body(&mut counting);
         let header = self.header(counting.chunks());
-        for sink in runtime.config.sinks {
+        for (index, sink) in runtime.config.sinks.iter().enumerate() {
+            runtime.record_fates.set(index, Fate::Interrupted);
             let mut adapter = SinkAdapter { runtime, me, sink: *sink };
             let written = Writer::begin(&mut adapter, &header).and_then(|mut writer| {
                 self.body(&mut writer)?;
@@ -44,6 +46,7 @@ impl View<'_> {
                 // The line that says so is all that can be lost now.
                 let _ = sink.write(COMPLETE);
             }
+            runtime.record_fates.set(index, written.map_or_else(Fate::Failed, |_| Fate::Written));
         }
         runtime.with_boards(me, |boards, cx| {
             for board in boards {

@@ -57,9 +57,13 @@ impl Sink for Observer {
         let begun = match PANIC.ledger().authority().stage {
             Stage::Report => (&self.reporting, scenario::current().report),
             Stage::Record => (&self.recording, scenario::current().record),
-            Stage::Elected | Stage::Contain | Stage::Settle | Stage::Hooks | Stage::Final | Stage::Done => {
-                return Ok(());
-            }
+            Stage::Elected
+            | Stage::Contain
+            | Stage::Settle
+            | Stage::Screen
+            | Stage::Hooks
+            | Stage::Final
+            | Stage::Done => return Ok(()),
         };
         if !begun.0.swap(true, Ordering::Relaxed) {
             begun.1();
