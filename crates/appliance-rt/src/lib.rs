@@ -45,8 +45,10 @@ pub mod memory_map;
 pub mod multiboot;
 pub mod paging;
 pub mod registers;
+mod vga_text;
 
 #[cfg(target_os = "none")]
 pub use bare::set_interrupt_entry;
 pub use entry::{__no_preparation, Entry};
 pub use machine::{Machine, idle};
+pub use vga_text::VgaText;

@@ -9,7 +9,7 @@ use core::{
 use firmware_tables::Rsdp;
 use panic_smp::CpuIndex;
 
-use crate::{command_line, memory_map::Region, paging::GuardedStacks};
+use crate::{VgaText, command_line, memory_map::Region, paging::GuardedStacks};
 
 /// The machine, as `main` gets it. Lives for ever; every method may be called on any CPU in normal or interrupt context.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Machine {
     pub(crate) trampoline: Option<u64>,
     pub(crate) rsdp: Option<Rsdp>,
     pub(crate) tsc_hz: Option<u64>,
+    pub(crate) vga_text: Option<VgaText>,
     pub(crate) all_started: AtomicBool,
 }
 
@@ -140,6 +141,12 @@ impl Machine {
         self.tsc_hz
     }
 
+    /// The text mode in which a BIOS left the display, if it says that there is one.
+    #[must_use]
+    pub const fn vga_text(&self) -> Option<VgaText> {
+        self.vga_text
+    }
+
     /// Idles this CPU for ever: see [`idle`].
     pub fn idle(&self) -> ! {
         idle()
@@ -174,6 +181,7 @@ mod tests {
             trampoline: None,
             rsdp: None,
             tsc_hz: None,
+            vga_text: None,
             all_started: AtomicBool::new(true),
         };
         assert_eq!(machine.option("nmi"), Some("all"));

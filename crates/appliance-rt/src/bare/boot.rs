@@ -18,7 +18,7 @@ use super::{
     others, pic, trampoline,
 };
 use crate::{
-    Entry, Machine, console,
+    Entry, Machine, VgaText, console,
     machine::Phase,
     memory_map::{self, Region, Taken},
     multiboot::Information,
@@ -157,6 +157,7 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
     };
     let mut cpus = [UNUSED_CPU; CPUS];
     let (rsdp, found) = read_cpus(&mut cpus);
+    let vga_text = VgaText::of_bios(&BootView);
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
@@ -221,6 +222,7 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
         trampoline,
         rsdp,
         tsc_hz,
+        vga_text,
         all_started: AtomicBool::new(false),
     };
     Shared { machine, tables: &raw mut *tables, enabled, entered }

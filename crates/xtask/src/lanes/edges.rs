@@ -21,10 +21,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("panic-smp-firmware-tables", &[]),
     ("panic-smp", &["panic-smp-stop-protocol", "panic-smp-crash-record", "panic-smp-nmi-source"]),
     ("panic-smp-critical-section", &[]),
+    ("panic-smp-screen", &["panic-smp"]),
     ("panic-smp-appliance-rt", &["panic-smp", "panic-smp-firmware-tables"]),
     ("panic-smp-linker", &[]),
     ("panic-smp-postmortem", &["panic-smp-stop-protocol", "panic-smp-crash-record"]),
-    ("panic-smp-xtask", &["panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-stop-protocol"]),
+    ("panic-smp-xtask", &["panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-screen", "panic-smp-stop-protocol"]),
 ];
 
 /// What a board may name.
