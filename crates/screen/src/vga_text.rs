@@ -104,15 +104,19 @@ impl VgaTextScreen {
 unsafe fn keeps_what_is_written(cell: *mut u16) -> bool {
     // Neither is what a bus without a device reads as.
     const TRIED: [u16; 2] = [0x07A5, 0x075A];
-    // SAFETY: by the caller, all.
+    let keeps = |word| {
+        // SAFETY: by the caller.
+        unsafe {
+            cell.write_volatile(word);
+            cell.read_volatile() == word
+        }
+    };
+    // SAFETY: by the caller.
     let before = unsafe { cell.read_volatile() };
-    let keeps = TRIED.into_iter().all(|word| unsafe {
-        cell.write_volatile(word);
-        cell.read_volatile() == word
-    });
-    // SAFETY: as above.
+    let memory = TRIED.into_iter().all(keeps);
+    // SAFETY: by the caller.
     unsafe { cell.write_volatile(before) };
-    keeps
+    memory
 }
 
 impl TextMemory {
@@ -164,8 +168,9 @@ mod tests {
             screen.show(row, b"text", if row == 3 { Emphasis::Alert } else { Emphasis::Normal });
         }
         screen.show(4, &[b'x'; 100], Emphasis::Winner);
-        let words: Vec<u16> =
-            memory.iter().map(|word| unsafe { core::ptr::from_ref(word).read_volatile() }).collect();
+        // SAFETY: each is a word of the vector.
+        let read = |word: &u16| unsafe { core::ptr::from_ref(word).read_volatile() };
+        let words: Vec<u16> = memory.iter().map(read).collect();
         let row = |row: usize| &words[row * 80..(row + 1) * 80];
         let said = |row: &[u16]| row.iter().map(|word| char::from(*word as u8)).collect::<String>();
         assert_eq!(said(row(24)).trim_end(), "text");
