@@ -187,9 +187,9 @@ impl Columns {
         match (self, known.at) {
             (Self::Wide, Some((rip, rsp))) => {
                 let apic_id = known.apic_id;
-                write!(to, "{apic_id:>7x}  {containment:<16}  {registers:<9}  {rip:016x}  {rsp:016x}")
+                write!(to, "{apic_id:>#7x}  {containment:<16}  {registers:<9}  {rip:016x}  {rsp:016x}")
             }
-            (Self::Wide, None) => write!(to, "{:>7x}  {containment:<16}  {registers}", known.apic_id),
+            (Self::Wide, None) => write!(to, "{:>#7x}  {containment:<16}  {registers}", known.apic_id),
             (Self::Narrow, Some((rip, _))) => write!(to, "{containment:<16}  {rip:016x}"),
             (Self::Narrow, None) => to.write_str(containment),
         }
@@ -348,12 +348,12 @@ mod tests {
             ("CPU 0: first words", 2, Emphasis::Winner),
             (" CPU     APIC  containment       registers  RIP               RSP", 4, Emphasis::Title),
             (
-                "   0        0  reporting         NMI        0000000002000000  ffff800000000000",
+                "   0      0x0  reporting         NMI        0000000002000000  ffff800000000000",
                 5,
                 Emphasis::Winner,
             ),
             (
-                "   3        6  stopped           NMI        0000000002000003  ffff800000030000",
+                "   3      0x6  stopped           NMI        0000000002000003  ffff800000030000",
                 8,
                 Emphasis::Normal,
             ),

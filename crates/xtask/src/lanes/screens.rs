@@ -145,7 +145,7 @@ fn expected(cpu: &CpuRecord) -> Result<String> {
     let (containment, source) = (summary.verdict.containment.name(), summary.verdict.registers.name());
     let apic_id = summary.apic_id;
     let (rip, rsp) = (registers.rip, registers.rsp);
-    Ok(format!("{index:>4}  {apic_id:>7x}  {containment:<16}  {source:<9}  {rip:016x}  {rsp:016x}"))
+    Ok(format!("{index:>4}  {apic_id:>#7x}  {containment:<16}  {source:<9}  {rip:016x}  {rsp:016x}"))
 }
 
 /// A machine with nothing but a serial line: the record comes, and the final action follows at once.
