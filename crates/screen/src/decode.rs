@@ -67,7 +67,7 @@ pub fn rows(picture: &Picture) -> Option<Vec<Row>> {
 type Ink = Vec<bool>;
 
 fn letter(face: &Face, byte: u8) -> Ink {
-    (0..face.height).flat_map(|y| (0..face.width).map(move |x| face.ink(byte, x, y))).collect()
+    (0..face.height).flat_map(|y| (0..face.width).map(move |x| face.ink(byte, y) >> x & 1 == 1)).collect()
 }
 
 fn read(picture: &Picture, grid: &Grid, letters: &BTreeMap<Ink, char>, row: u16) -> Row {

@@ -21,17 +21,21 @@ const LARGE: Face = Face { font: &ascii::FONT_10X20, width: 10, height: 20 };
 const SMALL: Face = Face { font: &ascii::FONT_8X13, width: 8, height: 13 };
 
 impl Face {
-    /// Whether the letter of `byte` has ink at a pixel of its cell. Anything but printable ASCII is a question mark.
-    pub(crate) fn ink(&self, byte: u8, x: u32, y: u32) -> bool {
-        if x >= self.width || y >= self.height {
-            return false;
+    /// Where the letter of `byte` has ink in row `y` of its cell: bit 0 is the leftmost pixel. Anything but printable ASCII
+    /// is a question mark.
+    pub(crate) fn ink(&self, byte: u8, y: u32) -> u32 {
+        if byte == b' ' || y >= self.height {
+            return 0;
         }
         let letter = if matches!(byte, b' '..=b'~') { byte } else { b'?' };
         let index = self.font.glyph_mapping.index(letter.into()) as u32;
         let in_a_row = (self.font.image.size().width / self.width).max(1);
         let (left, top) = (index % in_a_row * self.width, index / in_a_row * self.height);
-        let at = Point::new((left + x) as i32, (top + y) as i32);
-        self.font.image.pixel(at) == Some(BinaryColor::On)
+        (0..self.width).fold(0, |ink, x| {
+            let at = Point::new((left + x) as i32, (top + y) as i32);
+            let here = self.font.image.pixel(at) == Some(BinaryColor::On);
+            ink | u32::from(here) << x
+        })
     }
 }
 
@@ -68,8 +72,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::vec::Vec;
 
-    fn letter(face: &Face, byte: u8) -> Vec<bool> {
-        (0..face.height).flat_map(|y| (0..face.width).map(move |x| face.ink(byte, x, y))).collect()
+    fn letter(face: &Face, byte: u8) -> Vec<u32> {
+        (0..face.height).map(|y| face.ink(byte, y)).collect()
     }
 
     #[test]
@@ -79,9 +83,9 @@ mod tests {
                 (face.font.character_size.width, face.font.character_size.height),
                 (face.width, face.height)
             );
-            let letters: BTreeSet<Vec<bool>> = (b' '..=b'~').map(|byte| letter(&face, byte)).collect();
+            let letters: BTreeSet<Vec<u32>> = (b' '..=b'~').map(|byte| letter(&face, byte)).collect();
             assert_eq!(letters.len(), 95);
-            assert!(letter(&face, b' ').iter().all(|ink| !ink));
+            assert!(letter(&face, b' ').iter().all(|ink| *ink == 0));
             assert_eq!(letter(&face, 0x80), letter(&face, b'?'));
         }
     }

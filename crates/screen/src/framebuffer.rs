@@ -160,12 +160,13 @@ impl Canvas {
         for y in top..bottom {
             let mut line = self.line(y);
             for byte in text {
+                let letter = face.ink(*byte, (y - top) / scale);
                 for x in 0..face.width {
-                    let pixel = if face.ink(*byte, x, (y - top) / scale) { ink } else { paper };
-                    (0..scale).for_each(|_| line.put(pixel));
+                    let pixel = if letter >> x & 1 == 1 { ink } else { paper };
+                    line.put(scale, pixel);
                 }
             }
-            line.fill(paper);
+            line.put(u32::MAX, paper);
         }
     }
 
@@ -184,20 +185,15 @@ struct Line {
 }
 
 impl Line {
-    fn put(&mut self, pixel: u32) {
-        if self.left == 0 {
-            return;
-        }
-        // SAFETY: one of the `width` pixels of a row below the height, which lie in the framebuffer since its stride is
-        // not less: memory that whoever set it promised to be mapped and not Rust's. Aligned, since base and offsets are.
-        unsafe { self.next.write_volatile(pixel) };
-        self.next = self.next.wrapping_add(1);
-        self.left -= 1;
-    }
-
-    fn fill(&mut self, pixel: u32) {
-        while self.left > 0 {
-            self.put(pixel);
+    /// Writes a pixel so many times, or to the end of the row.
+    fn put(&mut self, times: u32, pixel: u32) {
+        for _ in 0..times.min(self.left) {
+            // SAFETY: one of the `width` pixels of a row below the height, which lie in the framebuffer since its stride
+            // is not less: memory that whoever set it promised to be mapped and not Rust's. Aligned, since base and
+            // offsets are.
+            unsafe { self.next.write_volatile(pixel) };
+            self.next = self.next.wrapping_add(1);
+            self.left -= 1;
         }
     }
 }
