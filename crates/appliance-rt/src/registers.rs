@@ -141,6 +141,8 @@ pub mod apic {
     pub const COMMAND_STARTUP: u32 = 6 << 8 | 1 << 14;
     /// The first APIC id that an xAPIC cannot address: 0xFF is the broadcast.
     pub const FIRST_X2APIC_ID: u32 = 0xff;
+    /// The x2APIC id that is the broadcast.
+    pub const X2APIC_BROADCAST: u32 = u32::MAX;
     /// SDM vol. 3A, Typical BSP Initialization Sequence: from INIT to the first start-up IPI.
     pub const INIT_DELAY_US: u64 = 10_000;
     /// The same: from the first to the second start-up IPI.
