@@ -31,7 +31,7 @@
 //! 6. `main` runs on each CPU as soon as it is ready there, and on the first CPU once all are.
 //!
 //! Nothing here is needed by panic-smp. The `README.md` says what a start-up of your own has to do; the modules
-//! [`descriptor`], [`init_sipi`], [`memory_map`], [`multiboot`] and [`paging`] are without hardware and may help with it.
+//! [`descriptor`], [`init_sipi`], [`left_armed`], [`memory_map`], [`multiboot`] and [`paging`] are without hardware and may help with it.
 #![no_std]
 
 #[cfg(target_os = "none")]
@@ -41,6 +41,7 @@ pub mod console;
 pub mod descriptor;
 mod entry;
 pub mod init_sipi;
+pub mod left_armed;
 mod machine;
 pub mod memory_map;
 pub mod multiboot;

@@ -3,7 +3,7 @@
 use x86::msr::{rdmsr, wrmsr};
 
 use super::clock;
-use crate::registers::apic;
+use crate::{left_armed::LocalApicRegisters, registers::apic};
 
 /// This CPU's local APIC in the mode that IA32_APIC_BASE says.
 #[derive(Clone, Copy)]
@@ -102,9 +102,11 @@ impl LocalApic {
             },
         }
     }
+}
 
-    fn read(self, register: u32) -> u32 {
-        match self {
+impl LocalApicRegisters for LocalApic {
+    fn read(&self, register: u32) -> u32 {
+        match *self {
             // SAFETY: the page is mapped uncached (before the final tables: uncached by the MTRRs that firmware set),
             // `register` is a register that may be read at any time, 16-byte aligned.
             Self::Xapic(base) => unsafe { ((base + u64::from(register)) as *const u32).read_volatile() },
@@ -113,8 +115,8 @@ impl LocalApic {
         }
     }
 
-    fn write(self, register: u32, value: u32) {
-        match self {
+    fn write(&self, register: u32, value: u32) {
+        match *self {
             // SAFETY: as in `read`; what the write causes is the purpose of the caller.
             Self::Xapic(base) => unsafe { ((base + u64::from(register)) as *mut u32).write_volatile(value) },
             // SAFETY: as in `read`.

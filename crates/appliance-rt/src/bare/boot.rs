@@ -13,13 +13,14 @@ use super::{
     apic::LocalApic,
     clock,
     cpu::{self, Capabilities, CpuTables},
-    directory, image, interrupts,
+    directory, image, interrupts, io_apic,
     memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, trampoline,
 };
 use crate::{
     Entry, Machine, console,
     init_sipi::Stage,
+    left_armed,
     memory_map::{self, Region, Taken},
     multiboot::Information,
     paging::{self, Attributes, GuardedStacks, Mapping},
@@ -158,7 +159,7 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
         panic!("no free memory below 4 GiB in the memory map");
     };
     let mut cpus = [UNUSED_CPU; CPUS];
-    let (rsdp, found) = read_cpus(&mut cpus);
+    let (rsdp, found) = read_madt(&mut cpus, &map);
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
@@ -220,8 +221,8 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
     Shared { machine, tables: &raw mut *tables, enabled, stack_words, entered }
 }
 
-/// The CPUs of the MADT, and the RSDP.
-fn read_cpus(cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
+/// The CPUs of the MADT, and the RSDP. The I/O APICs of the MADT are masked.
+fn read_madt(cpus: &mut [Cpu], map: &[Region]) -> (Option<Rsdp>, usize) {
     let rsdp = Rsdp::search(&BootView, warn);
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
@@ -231,6 +232,7 @@ fn read_cpus(cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return (rsdp, 0);
     };
+    io_apic::mask_all(&madt, map);
     (rsdp, madt.cpus(cpus, warn))
 }
 
@@ -306,6 +308,7 @@ pub extern "C" fn on_own_stack() -> ! {
     unsafe { (&mut *tables).load() };
     interrupts::use_interrupt_stacks();
     let local = LocalApic::of_this_cpu();
+    left_armed::silence_local_apic(&local);
     local.enable();
 
     (entry.prepare)(machine);

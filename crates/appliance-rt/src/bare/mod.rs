@@ -7,6 +7,7 @@ mod cpu;
 mod directory;
 mod image;
 mod interrupts;
+mod io_apic;
 mod memory;
 mod others;
 mod pic;
