@@ -73,8 +73,8 @@ pub trait Others {
     fn send_init(&mut self, cpu: CpuIndex);
     /// Sends `cpu` a start-up IPI.
     fn send_startup(&mut self, cpu: CpuIndex);
-    /// Lets at least `microseconds` pass.
-    fn delay(&mut self, microseconds: u64);
+    /// Lets at least `microseconds` pass, and returns how many did.
+    fn delay(&mut self, microseconds: u64) -> u64;
     /// How far `cpu` has come.
     fn stage(&self, cpu: CpuIndex) -> Stage;
     /// Moves `cpu` from `at` to [`Stage::Failed`]: should it go on, it finds that and halts. False if it is not at `at`.
@@ -88,9 +88,12 @@ pub trait Others {
 pub const SILENCE_US: u64 = 3_000_000;
 /// Microseconds in all. What an emulator of 288 CPUs needs on two takes a sixth of it.
 pub const CEILING_US: u64 = 60_000_000;
-/// Between two looks at the CPUs. Time is counted by these alone, so that a gap in which this CPU did not run (an SMI, a
-/// hypervisor) is not held against the others.
+/// Between two looks at the CPUs.
 const LOOK_US: u64 = 100;
+/// What the time between two looks counts for at most: one in which this CPU did not run (an SMI, a hypervisor that was
+/// stopped) may have been one in which the others did not either. More than a time slice, so that the bounds stay close to
+/// real time where CPUs are shared.
+const GAP_US: u64 = 10_000;
 
 /// Starts `cpus`. When it returns, each is ready or was named by [`Others::left_out`]. With none to start it does nothing.
 pub fn start(others: &mut impl Others, cpus: &[CpuIndex]) {
@@ -152,9 +155,9 @@ fn wait(others: &mut impl Others, cpus: &[CpuIndex], ceiling_us: u64) {
         if settled || silence >= SILENCE_US || total >= ceiling_us {
             return;
         }
-        others.delay(LOOK_US);
-        silence += LOOK_US;
-        total += LOOK_US;
+        let passed = others.delay(LOOK_US).min(GAP_US);
+        silence += passed;
+        total += passed;
     }
 }
 
@@ -213,6 +216,9 @@ mod tests {
     struct Model {
         now: u64,
         delays: Vec<u64>,
+        /// That delay takes so many microseconds longer.
+        gap_at: usize,
+        gap: u64,
         kinds: Vec<Kind>,
         stages: Vec<Cell<Stage>>,
         /// When the start-up IPI that it took came.
@@ -227,6 +233,8 @@ mod tests {
             Self {
                 now: 0,
                 delays: vec![],
+                gap_at: usize::MAX,
+                gap: 0,
                 kinds: kinds.to_vec(),
                 stages: vec![Cell::new(Stage::Waiting); count],
                 taken: vec![None; count],
@@ -297,9 +305,11 @@ mod tests {
                 self.taken[cpu] = Some(self.now);
             }
         }
-        fn delay(&mut self, microseconds: u64) {
-            self.now += microseconds;
+        fn delay(&mut self, microseconds: u64) -> u64 {
+            let passed = microseconds + if self.delays.len() == self.gap_at { self.gap } else { 0 };
+            self.now += passed;
             self.delays.push(microseconds);
+            passed
         }
         fn stage(&self, cpu: CpuIndex) -> Stage {
             self.advance(cpu.as_usize())
@@ -408,6 +418,18 @@ mod tests {
         let mut model = Model::new(&[Kind::Comes(2_900_000)]);
         assert_eq!(model.start(), [Stage::Ready]);
         assert!(model.now > 2 * SILENCE_US);
+    }
+
+    #[test]
+    fn a_gap_in_which_this_cpu_did_not_run_is_not_held_against_the_others() {
+        // Nothing came further for 4 s, in which this CPU did not look either.
+        let mut model = Model::new(&[Kind::Comes(6_000_000 / 3)]);
+        (model.gap_at, model.gap) = (10, 4_000_000);
+        assert_eq!(model.start(), [Stage::Ready]);
+        let mut model = Model::new(&[Kind::Absent]);
+        (model.gap_at, model.gap) = (10, 4_000_000);
+        model.start();
+        assert!(model.now >= SILENCE_US + 4_000_000 - GAP_US, "{} us", model.now);
     }
 
     #[test]

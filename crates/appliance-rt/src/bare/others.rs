@@ -76,8 +76,10 @@ impl Others for Hardware<'_> {
         }
     }
 
-    fn delay(&mut self, microseconds: u64) {
+    fn delay(&mut self, microseconds: u64) -> u64 {
+        let start = clock::now();
         clock::delay(microseconds);
+        clock::microseconds_since(start)
     }
 
     fn stage(&self, cpu: CpuIndex) -> Stage {
