@@ -3,6 +3,8 @@
 //! The other CPUs need none of it: INIT leaves their local vector table masked and nothing in service (SDM vol. 3A, Local
 //! APIC State After an INIT Reset).
 //!
+//! What raises SMIs stays as it is: that is firmware's own, a fan or a keyboard perhaps, and no interrupt of ours.
+//!
 //! Pure: registers are reached through [`LocalApicRegisters`] and [`IoApicRegisters`].
 
 use crate::registers::{apic, io_apic};
@@ -38,7 +40,7 @@ pub fn silence_local_apic(apic: &impl LocalApicRegisters) {
     ];
     for (_, offset) in entries.into_iter().filter(|(exists, _)| *exists) {
         let entry = apic.read(offset);
-        if entry & apic::LVT_MASKED == 0 {
+        if entry & apic::LVT_MASKED == 0 && entry & apic::DELIVERY_MODE != apic::DELIVERY_SMI {
             apic.write(offset, entry & !apic::LVT_READ_ONLY | apic::LVT_MASKED);
         }
     }
@@ -52,8 +54,7 @@ pub fn silence_local_apic(apic: &impl LocalApicRegisters) {
     apic.write(apic::TASK_PRIORITY, 0);
 }
 
-/// Masks every input of an I/O APIC but those that raise SMIs, which are firmware's own. Returns how many inputs it has;
-/// `None` if there is no I/O APIC.
+/// Masks every input of an I/O APIC. Returns how many inputs it has; `None` if there is no I/O APIC.
 pub fn mask_io_apic(io: &mut impl IoApicRegisters) -> Option<u8> {
     let version = io.read(io_apic::VERSION);
     if version == 0 || version == u32::MAX {
@@ -125,12 +126,22 @@ mod tests {
         assert_eq!(apic.get(apic::LVT_ERROR), 0x1_00fe, "was masked");
         assert_eq!(apic.get(apic::TASK_PRIORITY), 0);
 
-        let more = [(apic::LVT_PMC, 0x400), (apic::LVT_THERMAL, 0x52fa), (apic::LVT_CMCI, 0x0f9)];
+        let more = [(apic::LVT_PMC, 0x400), (apic::LVT_THERMAL, 0x50fa), (apic::LVT_CMCI, 0x0f9)];
         let apic = Local::new(0x0006_0015, &[&OLD[..], &more].concat());
         silence_local_apic(&apic);
         assert_eq!(apic.get(apic::LVT_PMC), 0x1_0400);
-        assert_eq!(apic.get(apic::LVT_THERMAL), 0x1_02fa, "without the bits that are read only");
+        assert_eq!(apic.get(apic::LVT_THERMAL), 0x1_00fa, "without the bits that are read only");
         assert_eq!(apic.get(apic::LVT_CMCI), 0x1_00f9);
+    }
+
+    #[test]
+    fn an_entry_that_raises_smis_is_left_to_firmware() {
+        let apic = Local::new(
+            0x0005_0014,
+            &[&OLD[..], &[(apic::LVT_PMC, 0x400), (apic::LVT_THERMAL, 0x200)]].concat(),
+        );
+        silence_local_apic(&apic);
+        assert_eq!((apic.get(apic::LVT_PMC), apic.get(apic::LVT_THERMAL)), (0x1_0400, 0x200));
     }
 
     #[test]

@@ -153,6 +153,10 @@ pub mod apic {
     pub const LVT_ERROR: u32 = 0x370;
     /// Entry of the local vector table: masked.
     pub const LVT_MASKED: u32 = 1 << 16;
+    /// Entry of the local vector table: the delivery mode.
+    pub const DELIVERY_MODE: u32 = 7 << 8;
+    /// Entry of the local vector table: delivered as SMI.
+    pub const DELIVERY_SMI: u32 = 2 << 8;
     /// Entry of the local vector table: delivery status and remote IRR.
     pub const LVT_READ_ONLY: u32 = 1 << 12 | 1 << 14;
     /// Register offset: end of interrupt.

@@ -65,7 +65,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "firmware", about: "every firmware builds in one command", needs: &[&tools::RUST_TARGET], run: firmware_build::run },
     Lane { name: "contain-zone", about: "the linked images do on the panic path only what they may", needs: &[&tools::RUST_TARGET], run: contain_zone::run },
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
-    Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: EMULATOR, run: boot::run },
+    Lane { name: "boot", about: "nmi-button on 1, 2, 4, 16 and 255 CPUs: every CPU has a verdict", needs: EMULATOR, run: boot::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
