@@ -26,12 +26,13 @@
 //!    one, devices uncached, code not writable, data not executable, an unmapped page below every stack, page 0
 //!    unmapped.
 //! 4. The first CPU gets its descriptor tables, runs the firmware's preparation, and becomes ready.
-//! 5. Each other enabled CPU by INIT and start-up IPIs, one at a time. One that does not come up in time is named on the
+//! 5. All other enabled CPUs by INIT and start-up IPIs, together. Those that do not come up in time are named on the
 //!    console, put back into wait-for-SIPI, and left out.
 //! 6. `main` runs on each CPU as soon as it is ready there, and on the first CPU once all are.
 //!
 //! Nothing here is needed by panic-smp. The `README.md` says what a start-up of your own has to do; the modules
-//! [`descriptor`], [`memory_map`], [`multiboot`], [`paging`] and [`reset`] are without hardware and may help with it.
+//! [`descriptor`], [`init_sipi`], [`left_armed`], [`memory_map`], [`multiboot`], [`paging`] and [`reset`] are without
+//! hardware and may help with it.
 #![no_std]
 
 #[cfg(target_os = "none")]
@@ -40,10 +41,13 @@ pub mod command_line;
 pub mod console;
 pub mod descriptor;
 mod entry;
+pub mod init_sipi;
+pub mod left_armed;
 mod machine;
 pub mod memory_map;
 pub mod multiboot;
 pub mod paging;
+mod phase;
 pub mod registers;
 pub mod reset;
 mod vga_text;

@@ -3,7 +3,7 @@
 use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use boot_handoff::Framebuffer;
@@ -14,17 +14,19 @@ use super::{
     apic::LocalApic,
     clock,
     cpu::{self, Capabilities, CpuTables},
-    image, interrupts,
+    directory, image, interrupts, io_apic,
     loader::{self, Loaded},
     memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, reset, trampoline,
 };
 use crate::{
     Entry, Machine, VgaText, console,
-    machine::Phase,
+    init_sipi::Stage,
+    left_armed,
     memory_map::{self, Region, Taken},
     multiboot::Information,
     paging::{self, Attributes, GuardedStacks, Mapping},
+    phase::Phase,
     println,
     registers::{apic, page},
 };
@@ -41,7 +43,7 @@ const REGIONS: usize = 128;
 /// The most modules that are kept clear of.
 const MODULES: usize = 16;
 /// The most CPUs that are read from the MADT: what a panic runtime can hold.
-const CPUS: usize = 1024;
+pub const CPUS: usize = 1024;
 
 /// Written once by the first CPU, before any other runs.
 struct Once<T>(UnsafeCell<MaybeUninit<T>>);
@@ -54,14 +56,14 @@ struct Shared {
     machine: Machine,
     tables: *mut [CpuTables],
     enabled: &'static [bool],
+    stack_words: &'static [AtomicU64],
     entered: u64,
 }
 
-// SAFETY: `tables` is taken apart by the first CPU alone, which gives each CPU its own.
+// SAFETY: each CPU reaches its own tables alone, see `tables`.
 unsafe impl Sync for Shared {}
 
 static SHARED: Once<Shared> = Once(UnsafeCell::new(MaybeUninit::uninit()));
-static USES_X2APIC: AtomicBool = AtomicBool::new(false);
 
 fn publish(shared: Shared) -> &'static Shared {
     // SAFETY: called once, by the first CPU, while no other runs; the reference is shared from then on.
@@ -78,10 +80,11 @@ pub fn shared() -> (&'static Machine, &'static Entry) {
     (&get().machine, &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry)
 }
 
-/// Whether every CPU goes into x2APIC mode.
-pub fn uses_x2apic() -> bool {
-    // Relaxed: written before any other CPU runs.
-    USES_X2APIC.load(Ordering::Relaxed)
+/// The descriptor tables of `cpu`, for that CPU alone.
+pub fn tables(cpu: CpuIndex) -> Option<*mut CpuTables> {
+    let all = get().tables;
+    // SAFETY: the index is inside the slice that the pointer is of.
+    (cpu.as_usize() < all.len()).then(|| unsafe { all.cast::<CpuTables>().add(cpu.as_usize()) })
 }
 
 fn warn(warning: Warning) {
@@ -163,7 +166,7 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     };
     let mut cpus = [UNUSED_CPU; CPUS];
     let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
-    let found = read_cpus(rsdp, &mut cpus);
+    let found = read_madt(rsdp, &mut cpus, &map);
     if let Some(register) = reset::find(rsdp, &map) {
         entry.runtime.set_reset_register(register);
     }
@@ -180,13 +183,12 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
         // SAFETY: CPUID says that the mode exists.
         local = unsafe { local.enter_x2apic() };
     }
-    // Relaxed: no other CPU runs.
-    USES_X2APIC.store(matches!(local, LocalApic::X2apic), Ordering::Relaxed);
 
     let Some(command_line) = memory.slice(line.len(), |index| line[index]) else { short() };
     let Some(apic_ids) = memory.slice(count, |index| cpus[index].apic_id) else { short() };
     let Some(enabled) = memory.slice(count, |index| cpus[index].enabled) else { short() };
     let Some(phases) = memory.slice(count, |_| Phase::new()) else { short() };
+    let Some(stack_words) = memory.slice(count, |_| AtomicU64::new(0)) else { short() };
     let Some(memory_map) = memory.slice(map.len(), |index| map[index]) else { short() };
     // More CPUs than the runtime holds is an error that `declare_cpus` names: here only nothing must go wrong.
     let tables = memory.slice(count.min(entry.runtime.capacity()), |index| {
@@ -199,10 +201,6 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     let Some(first_stack) = memory.bytes(count as u64 * GuardedStacks::STRIDE, page::SIZE) else { short() };
     let stacks = GuardedStacks::new(first_stack, count);
 
-    if let Some(page) = trampoline {
-        // SAFETY: the page is free RAM; the boot tables map it and page 0 writable; the loader's data was copied.
-        unsafe { trampoline::install(page) };
-    }
     let screen = handoff.framebuffer;
     let Ok(root) =
         build_tables(&mut memory, &map, &stacks, trampoline, screen, local, capabilities.no_execute)
@@ -210,14 +208,11 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
         short()
     };
     if let Some(page) = trampoline {
-        let parameters = trampoline::Parameters {
-            cr3: root as u32,
-            efer: cpu::efer(capabilities.no_execute),
-            entry: image::started_cpu(),
-        };
-        // SAFETY: still the boot tables, no CPU is being started; the tables lie below 4 GiB as all of `memory`.
-        unsafe { trampoline::set(page, parameters) };
+        // SAFETY: the page is free RAM; the boot tables, still loaded, map it and page 0 writable; the loader's data was
+        // copied; no CPU was started. The tables lie below 4 GiB as all of `memory`.
+        unsafe { trampoline::install(page, root as u32, cpu::efer(capabilities.no_execute)) };
     }
+    directory::lay_out(apic_ids, stack_words, matches!(local, LocalApic::X2apic));
     // SAFETY: the tables map all memory one to one as the boot tables did, and the image by its segments; the page below
     // each stack, page 0 and the trampoline's writability are given up, and nothing uses them.
     unsafe { cpu::load_page_tables(root, capabilities.no_execute) };
@@ -239,11 +234,11 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
         vga_text,
         all_started: AtomicBool::new(false),
     };
-    Shared { machine, tables: &raw mut *tables, enabled, entered }
+    Shared { machine, tables: &raw mut *tables, enabled, stack_words, entered }
 }
 
-/// The CPUs of the MADT.
-fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
+/// The CPUs of the MADT. Masks the I/O APICs that it lists.
+fn read_madt(rsdp: Option<Rsdp>, cpus: &mut [Cpu], map: &[Region]) -> usize {
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
         .and_then(|tables| tables.open(Madt::SIGNATURE, Madt::new, warn));
@@ -251,6 +246,7 @@ fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return 0;
     };
+    io_apic::mask_all(&madt, map);
     madt.cpus(cpus, warn)
 }
 
@@ -325,15 +321,12 @@ pub extern "C" fn on_own_stack() -> ! {
     let shared = get();
     let (machine, entry) = self::shared();
     let runtime = entry.runtime;
-    // SAFETY: the slice came from `BootMemory::slice` as the only reference, and this is the only place that takes it.
-    let (first, others) = match unsafe { &mut *shared.tables } {
-        [] => unreachable!("a panic runtime holds at least one CPU"),
-        [first, others @ ..] => (first, others),
-    };
+    let Some(tables) = tables(CpuIndex(0)) else { unreachable!("a panic runtime holds at least one CPU") };
     // SAFETY: these tables are this CPU's alone, and live for ever.
-    unsafe { first.load() };
+    unsafe { (&mut *tables).load() };
     interrupts::use_interrupt_stacks();
     let local = LocalApic::of_this_cpu();
+    left_armed::silence_local_apic(&local);
     local.enable();
 
     (entry.prepare)(machine);
@@ -345,15 +338,11 @@ pub extern "C" fn on_own_stack() -> ! {
         Err(error) => panic!("{first_cpu} is not ready: {error}"),
     };
     if let Some(phase) = machine.phases.first() {
-        phase.advance(Phase::WAITING, Phase::READY);
+        phase.advance(Stage::Waiting, Stage::Ready);
     }
     let wanted = shared.enabled.iter().filter(|enabled| **enabled).count();
     if let Some(page) = machine.trampoline {
-        for (index, tables) in (1..).zip(others) {
-            if shared.enabled.get(index as usize) == Some(&true) {
-                others::start(machine, runtime, local, page, CpuIndex(index), tables);
-            }
-        }
+        others::start(machine, runtime, local, page, shared.stack_words, shared.enabled);
     } else if wanted > 1 {
         println!("appliance-rt: no free page below 640 KiB: the other CPUs are not started");
     }

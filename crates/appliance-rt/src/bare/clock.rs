@@ -36,6 +36,12 @@ pub fn delay(microseconds: u64) {
     wait(microseconds, || false);
 }
 
+/// How many microseconds have passed since the counter was at `start`.
+pub fn microseconds_since(start: u64) -> u64 {
+    // Relaxed: see `wait`. The measured number is at least 1.
+    now().wrapping_sub(start) / TICKS_PER_US.load(Ordering::Relaxed).max(1)
+}
+
 /// Finds the frequency: from CPUID leaf 15H where it gives all three numbers, else by the interval timer. `None` if there
 /// is neither.
 pub fn calibrate(from_cpuid: Option<u64>) -> Option<u64> {

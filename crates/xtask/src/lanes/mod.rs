@@ -71,7 +71,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "firmware", about: "every firmware builds in one command", needs: &[&tools::RUST_TARGET], run: firmware_build::run },
     Lane { name: "contain-zone", about: "the linked images do on the panic path only what they may", needs: &[&tools::RUST_TARGET], run: contain_zone::run },
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
-    Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
+    Lane { name: "boot", about: "nmi-button on 1, 2, 4, 16 and 255 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
     Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
     Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
