@@ -72,7 +72,7 @@ pub use api::{
 pub use block::InterruptStacks;
 pub use bus::machine_bus;
 pub use capabilities::Unsupported;
-pub use clock::Microseconds;
+pub use clock::{Clock, Microseconds, clock};
 pub use config::{Config, FinalAction, NmiHandler, Region, Timings};
 pub use crash_record::BasicRegisters;
 pub use frame::TrapFrame;
