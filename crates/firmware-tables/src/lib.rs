@@ -16,24 +16,33 @@
 //! }
 //! ```
 //!
-//! One module per table; FADT, SPCR and the like come as further modules over [`Table`].
+//! One module per table: [`Madt`], [`Fadt`], [`Spcr`], [`Hpet`]. Another one is a further module over [`Table`].
 //!
-//! References: ACPI Specification 6.5, sections 5.2.5 (RSDP), 5.2.6 (table header), 5.2.7, 5.2.8 (RSDT, XSDT) and
-//! 5.2.12 (MADT).
+//! References: ACPI Specification 6.5, sections 5.2.3.2 (generic address), 5.2.5 (RSDP), 5.2.6 (table header), 5.2.7,
+//! 5.2.8 (RSDT, XSDT), 5.2.9 (FADT) and 5.2.12 (MADT); Microsoft's SPCR, table revisions 1 to 4; IA-PC HPET Specification
+//! 1.0a, 3.2.4.
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod fadt;
+mod gas;
+mod hpet;
 mod madt;
 mod memory;
 mod rsdp;
+mod spcr;
 mod table;
 mod warning;
 
+pub use fadt::{Fadt, PmTimer};
+pub use gas::{AddressSpace, GenericAddress, PciRegister};
+pub use hpet::Hpet;
 pub use madt::{
     Cpu, Entries, Entry, IoApic, LintNmi, Madt, NmiSource, Polarity, SourceOverride, Trigger, UNUSED_CPU,
 };
 pub use memory::{PhysicalMemory, Window};
 pub use rsdp::Rsdp;
+pub use spcr::{SerialInterface, Spcr};
 pub use table::{Signature, Table, Tables};
 pub use warning::Warning;

@@ -31,6 +31,13 @@ pub enum Warning {
         /// The table.
         signature: Signature,
     },
+    /// A field with a value that cannot be; what it describes was taken for absent.
+    BadField {
+        /// The table.
+        signature: Signature,
+        /// The field, as its specification names it.
+        field: &'static str,
+    },
     /// An entry with a length below its own header, or beyond the end of the table; nothing behind it was read.
     BrokenEntry {
         /// Offset of the entry in the table.
@@ -71,6 +78,9 @@ impl fmt::Display for Warning {
             Self::NoRootTable => f.write_str("ACPI: no usable root table"),
             Self::UnreadableTable { address } => write!(f, "ACPI: no usable table at {address:#x}"),
             Self::BadChecksum { signature } => write!(f, "ACPI: {signature} has a wrong checksum"),
+            Self::BadField { signature, field } => {
+                write!(f, "ACPI: {signature}: {field} cannot be; not used")
+            }
             Self::BrokenEntry { offset } => {
                 write!(f, "ACPI: MADT entry at {offset:#x} has an impossible length; the rest is not read")
             }

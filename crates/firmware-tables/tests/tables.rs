@@ -1,5 +1,8 @@
 //! The readers over made-up firmware, right and wrong.
 
+mod common;
+
+use common::{fix, table};
 use firmware_tables::{
     Cpu, Entry, LintNmi, Madt, NmiSource, Polarity, Rsdp, Signature, Table, Tables, Trigger, UNUSED_CPU,
     Warning, Window,
@@ -10,27 +13,11 @@ const MADT_AT: u64 = 0xf_1000;
 const ROOT_AT: u64 = 0xf_0800;
 const START: u64 = 0x400;
 
-fn fix(bytes: &mut [u8], at: usize) {
-    bytes[at] = 0;
-    bytes[at] = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
-}
-
-fn table(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; Table::HEADER];
-    bytes[..4].copy_from_slice(name);
-    bytes[8] = 3;
-    bytes.extend_from_slice(body);
-    let length = u32::try_from(bytes.len()).unwrap();
-    bytes[4..8].copy_from_slice(&length.to_le_bytes());
-    fix(&mut bytes, 9);
-    bytes
-}
-
 fn madt(entries: &[&[u8]]) -> Vec<u8> {
     let mut body = 0xfee0_0000_u32.to_le_bytes().to_vec();
     body.extend(1_u32.to_le_bytes());
     body.extend(entries.concat());
-    table(b"APIC", &body)
+    table(b"APIC", 3, &body)
 }
 
 fn rsdp(revision: u8, rsdt: u32, xsdt: u64) -> Vec<u8> {
@@ -70,7 +57,7 @@ fn machine(madt: &[u8]) -> Memory {
     pointers.extend(MADT_AT.to_le_bytes());
     Memory::new()
         .put(0xe_0040, &rsdp(2, 0, ROOT_AT))
-        .put(ROOT_AT, &table(b"XSDT", &pointers))
+        .put(ROOT_AT, &table(b"XSDT", 1, &pointers))
         .put(MADT_AT, madt)
 }
 
@@ -214,7 +201,7 @@ fn the_search_looks_in_the_extended_bios_data_area_first() {
         .put(0x40e, &0x9fc0_u16.to_le_bytes())
         .put(0x9_fc10, &rsdp(0, ROOT_AT as u32, 0))
         .put(0xe_0000, &rsdp(0, 0x1234, 0))
-        .put(ROOT_AT, &table(b"RSDT", &pointers))
+        .put(ROOT_AT, &table(b"RSDT", 1, &pointers))
         .put(MADT_AT, &madt(&[&apic(0, 6, 1)]));
     let (cpus, warnings) = cpus_of(&memory, 8);
     assert_eq!((cpus[0].apic_id, warnings), (6, vec![]));
@@ -224,7 +211,7 @@ fn the_search_looks_in_the_extended_bios_data_area_first() {
 fn without_a_usable_xsdt_the_rsdt_serves() {
     let memory = Memory::new()
         .put(0xf_fff0 - 32, &rsdp(2, ROOT_AT as u32, 0xffff_ffff_ffff_fff0))
-        .put(ROOT_AT, &table(b"RSDT", &(MADT_AT as u32).to_le_bytes()))
+        .put(ROOT_AT, &table(b"RSDT", 1, &(MADT_AT as u32).to_le_bytes()))
         .put(MADT_AT, &madt(&[&apic(0, 6, 1)]));
     let (cpus, warnings) = cpus_of(&memory, 8);
     assert_eq!(cpus.len(), 1);
