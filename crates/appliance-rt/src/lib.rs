@@ -45,6 +45,7 @@ pub mod memory_map;
 pub mod multiboot;
 pub mod paging;
 pub mod registers;
+pub mod tsc;
 
 #[cfg(target_os = "none")]
 pub use bare::set_interrupt_entry;
