@@ -3,6 +3,7 @@
 use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -11,14 +12,15 @@ use panic_smp::{CpuIndex, Image};
 
 use super::{
     apic::LocalApic,
-    clock,
+    clock::{self, Timers},
+    console,
     cpu::{self, Capabilities, CpuTables},
     image, interrupts,
     memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, trampoline,
 };
 use crate::{
-    Entry, Machine, console,
+    Entry, Machine,
     machine::Phase,
     memory_map::{self, Region, Taken},
     multiboot::Information,
@@ -82,7 +84,7 @@ pub fn uses_x2apic() -> bool {
     USES_X2APIC.load(Ordering::Relaxed)
 }
 
-fn warn(warning: Warning) {
+pub fn warn(warning: Warning) {
     println!("appliance-rt: {warning}");
 }
 
@@ -90,7 +92,7 @@ fn warn(warning: Warning) {
 pub extern "C" fn boot(magic: u32, information: u32) -> ! {
     let entered = clock::now();
     interrupts::prepare();
-    console::initialise();
+    let console = console::start(Rsdp::search(&BootView, |_| {}));
     assert!(magic == multiboot::LOADER_MAGIC, "EAX is {magic:#x}: not started by a Multiboot 1 loader");
     assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
     pic::mask();
@@ -103,18 +105,7 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         build_id_note: image::build_id(),
     });
 
-    let capabilities = Capabilities::read();
-    let tsc_hz = clock::calibrate(capabilities.tsc_hz);
-    match tsc_hz {
-        Some(hz) => {
-            if !entry.runtime.set_tsc_hz(hz) {
-                println!("appliance-rt: {hz} Hz of the time-stamp counter is not plausible");
-            }
-        }
-        None => println!("appliance-rt: no interval timer: waits take longer than they should"),
-    }
-
-    let shared = publish(survey(information, capabilities, tsc_hz, entered));
+    let shared = publish(survey(information, console, entered));
     let machine = &shared.machine;
     if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
         panic!("{error}");
@@ -128,7 +119,7 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 }
 
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
-fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+fn survey(information: u32, console: console::Start, entered: u64) -> Shared {
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
     let Some(information) = Information::at(&BootView, information) else {
         panic!("the Multiboot information is not in memory");
@@ -157,10 +148,12 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
     };
     let mut cpus = [UNUSED_CPU; CPUS];
     let (rsdp, found) = read_cpus(&mut cpus);
+    let timers = Timers::find(rsdp);
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
 
+    let capabilities = Capabilities::read();
     let mut local = LocalApic::of_this_cpu();
     let count = first_cpu_first(&mut cpus, found, local.id());
     let cpus = &cpus[..count];
@@ -191,7 +184,8 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
         // SAFETY: the page is free RAM; the boot tables map it and page 0 writable; the loader's data was copied.
         unsafe { trampoline::install(page) };
     }
-    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, local, capabilities.no_execute)
+    let uart = console.range();
+    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, local, uart, capabilities.no_execute)
     else {
         short()
     };
@@ -207,6 +201,8 @@ fn survey(information: u32, capabilities: Capabilities, tsc_hz: Option<u64>, ent
     // SAFETY: the tables map all memory one to one as the boot tables did, and the image by its segments; the page below
     // each stack, page 0 and the trampoline's writability are given up, and nothing uses them.
     unsafe { cpu::load_page_tables(root, capabilities.no_execute) };
+    console.finish();
+    let tsc_hz = clock::calibrate(&timers, entry.runtime);
 
     let machine = Machine {
         command_line: core::str::from_utf8(command_line).unwrap_or_else(|_| {
@@ -267,12 +263,13 @@ fn build_tables(
     stacks: &GuardedStacks,
     trampoline: Option<u64>,
     local: LocalApic,
+    uart: Option<Range<u64>>,
     no_execute: bool,
 ) -> Result<u64, paging::OutOfTables> {
-    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 8 }>::new();
+    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 9 }>::new();
     let mut add = |start, end, attributes: Attributes| {
         let attributes = if no_execute { attributes } else { attributes.without_no_execute() };
-        // The capacity holds every region and the eight others below.
+        // The capacity holds every region and the nine others below.
         let _ = mappings.push(Mapping::new(start, end, attributes));
     };
     // What the memory map does not call memory may be device registers: the local APIC, the I/O APIC, PCI.
@@ -282,6 +279,9 @@ fn build_tables(
     }
     if let LocalApic::Xapic(base) = local {
         add(base, base + page::SIZE, Attributes::DEVICE);
+    }
+    if let Some(range) = uart {
+        add(range.start, range.end, Attributes::DEVICE);
     }
     add(0, page::SIZE, Attributes::UNMAPPED);
     if let Some(start) = trampoline {

@@ -3,6 +3,7 @@
 mod apic;
 mod boot;
 mod clock;
+mod console;
 mod cpu;
 mod image;
 mod interrupts;
@@ -15,7 +16,9 @@ pub use interrupts::set_interrupt_entry;
 
 use core::arch::global_asm;
 
-use crate::registers::{control, descriptor, multiboot, page, selector, uart};
+use panic_smp::sink::UartAddress;
+
+use crate::registers::{control, descriptor, multiboot, page, selector};
 
 global_asm!(
     include_str!("../start.S"),
@@ -34,7 +37,7 @@ global_asm!(
     CR0_LONG = const control::CR0_LONG,
     CODE = const selector::CODE,
     DATA = const selector::DATA,
-    COM1 = const uart::COM1,
+    COM1 = const COM1,
     CODE64_DESCRIPTOR = const descriptor::CODE64,
     DATA_DESCRIPTOR = const descriptor::DATA,
     BOOT_STACK_BYTES = const BOOT_STACK_BYTES,
@@ -69,6 +72,12 @@ global_asm!(
     on_own_stack = sym boot::on_own_stack,
     options(att_syntax),
 );
+
+/// Where 32-bit code says that it cannot go on.
+const COM1: u16 = match UartAddress::COM1.first_port() {
+    Some(port) => port,
+    None => unreachable!(),
+};
 
 /// Bytes of the stack in `.bss` on which the first CPU runs until it has its own.
 const BOOT_STACK_BYTES: u64 = 64 << 10;
