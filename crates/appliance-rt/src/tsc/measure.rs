@@ -74,6 +74,8 @@ fn attempt(counter: &Counter<impl Fn() -> u64>, tsc: &impl Fn() -> u64) -> Resul
         let count = (counter.read)() & mask;
         Reading { count, before, after: tsc() }
     };
+    // Once in vain: what runs for the first time runs slowly.
+    read();
     let first = read();
     let mut last = first;
     let mut changed_at = first.before;
