@@ -12,9 +12,26 @@ pub fn option<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// A number, in decimal or with `0x` in hexadecimal.
+#[must_use]
+pub fn number(value: &str) -> Option<u64> {
+    match value.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => value.parse().ok(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::option;
+    use super::{number, option};
+
+    #[test]
+    fn numbers_have_two_bases() {
+        assert_eq!(
+            [number("0x7fe0"), number("115200"), number("0x"), number("7fe0")],
+            [Some(0x7fe0), Some(115_200), None, None]
+        );
+    }
 
     #[test]
     fn words_are_found_whole_and_the_last_one_counts() {

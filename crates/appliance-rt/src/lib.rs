@@ -49,5 +49,6 @@ pub mod tsc;
 
 #[cfg(target_os = "none")]
 pub use bare::set_interrupt_entry;
+pub use boot_handoff::{Framebuffer, PixelFormat};
 pub use entry::{__no_preparation, Entry};
 pub use machine::{Machine, idle};

@@ -6,6 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
+use boot_handoff::Framebuffer;
 use firmware_tables::Rsdp;
 use panic_smp::CpuIndex;
 
@@ -22,6 +23,7 @@ pub struct Machine {
     pub(crate) stacks: GuardedStacks,
     pub(crate) trampoline: Option<u64>,
     pub(crate) rsdp: Option<Rsdp>,
+    pub(crate) framebuffer: Option<Framebuffer>,
     pub(crate) tsc_hz: Option<u64>,
     pub(crate) all_started: AtomicBool,
 }
@@ -134,6 +136,12 @@ impl Machine {
         self.rsdp
     }
 
+    /// The screen, if the loader left one as a linear framebuffer: the EFI loader does. It is mapped uncached.
+    #[must_use]
+    pub const fn framebuffer(&self) -> Option<Framebuffer> {
+        self.framebuffer
+    }
+
     /// The frequency of the time-stamp counter in Hz, if CPUID or the interval timer gave one.
     #[must_use]
     pub const fn tsc_hz(&self) -> Option<u64> {
@@ -173,6 +181,7 @@ mod tests {
             stacks: GuardedStacks::new(0x1000, 3),
             trampoline: None,
             rsdp: None,
+            framebuffer: None,
             tsc_hz: None,
             all_started: AtomicBool::new(true),
         };

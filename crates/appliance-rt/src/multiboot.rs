@@ -1,11 +1,9 @@
 //! The information that a Multiboot 1 loader leaves (Multiboot Specification 0.6.96, section 3.3).
 
+use boot_handoff::multiboot;
 use firmware_tables::PhysicalMemory;
 
-use crate::{
-    memory_map::{Region, RegionKind, Taken},
-    registers::multiboot,
-};
+use crate::memory_map::{Region, RegionKind, Taken};
 
 /// The loader's information, read where it lies. The loader's memory is reused later, so what is to be kept is copied.
 #[derive(Clone, Copy, Debug)]

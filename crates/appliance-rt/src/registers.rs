@@ -1,24 +1,6 @@
 //! Every hardware number of this crate. SDM is the Intel 64 and IA-32 Architectures Software Developer's Manual; its
 //! sections are named by their titles, since their numbers change between editions.
 
-/// Multiboot Specification 0.6.96, section 3.
-pub mod multiboot {
-    /// Magic of the header (3.1.2).
-    pub const HEADER_MAGIC: u32 = 0x1bad_b002;
-    /// Header flags: page-aligned modules, memory map, address fields of the header are valid.
-    pub const HEADER_FLAGS: u32 = 1 << 0 | 1 << 1 | 1 << 16;
-    /// What the header's first three words are summed to zero by.
-    pub const HEADER_CHECKSUM: u32 = 0_u32.wrapping_sub(HEADER_MAGIC.wrapping_add(HEADER_FLAGS));
-    /// What the loader leaves in EAX (3.2).
-    pub const LOADER_MAGIC: u32 = 0x2bad_b002;
-    /// Information flags: the fields of that name are valid (3.3).
-    pub const INFO_COMMAND_LINE: u32 = 1 << 2;
-    /// See [`INFO_COMMAND_LINE`].
-    pub const INFO_MODULES: u32 = 1 << 3;
-    /// See [`INFO_COMMAND_LINE`].
-    pub const INFO_MEMORY_MAP: u32 = 1 << 6;
-}
-
 /// Control registers and EFER (SDM vol. 3A, Control Registers; Extended Feature Enable Register).
 pub mod control {
     /// Protection enable.
@@ -223,4 +205,41 @@ pub mod hpet {
     pub const ENABLE: u32 = 1 << 0;
     /// Lower half of the main counter (2.3.7).
     pub const COUNTER: u64 = 0x0f0;
+}
+
+/// A 16550 UART at COM1 (National PC16550D data sheet), for the 32-bit code of `start.S`: all else goes by the panic runtime's
+/// UART.
+pub mod uart {
+    /// The first port of COM1.
+    pub const COM1: u16 = 0x3f8;
+    /// Interrupt enable; with the divisor latch open its high byte.
+    pub const INTERRUPTS: u16 = 1;
+    /// FIFO control.
+    pub const FIFO: u16 = 2;
+    /// Line control.
+    pub const LINE: u16 = 3;
+    /// Modem control.
+    pub const MODEM: u16 = 4;
+    /// Line status.
+    pub const STATUS: u16 = 5;
+    /// Line control: opens the divisor latch.
+    pub const DIVISOR_LATCH: u8 = 0x80;
+    /// Line control: 8 data bits, no parity, one stop bit.
+    pub const EIGHT_N_ONE: u8 = 3;
+    /// 115200 baud.
+    pub const DIVISOR: u8 = 1;
+    /// FIFO control: enable and clear both.
+    pub const FIFO_CLEARED: u8 = 7;
+    /// Modem control: DTR, RTS.
+    pub const READY: u8 = 3;
+    /// Line status: the transmit holding register is empty.
+    pub const TRANSMIT_EMPTY: u8 = 0x20;
+}
+
+/// A VGA adapter in text mode (IBM VGA Technical Reference, alphanumeric modes).
+pub mod vga {
+    /// The first character of the screen: a character and an attribute, one byte each.
+    pub const TEXT: u32 = 0xb_8000;
+    /// Attribute: bright white on red.
+    pub const WHITE_ON_RED: u8 = 0x4f;
 }

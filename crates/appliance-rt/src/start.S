@@ -1,10 +1,12 @@
-// From a Multiboot 1 loader to 64-bit Rust.
+// From a loader to 64-bit Rust.
 //
 // On entry (Multiboot Specification 0.6.96, section 3.2): 32-bit protected mode, flat segments, paging off, A20 on,
-// interrupts off, EAX = loader magic, EBX = address of the information. ESP, GDTR and IDTR are not to be relied on.
+// interrupts off, EAX = loader magic, EBX = address of what the loader leaves. ESP, GDTR and IDTR are not to be relied
+// on. The EFI loader enters in the same state, with a magic of its own.
 //
 // On exit: long mode, the first 4 GiB mapped one to one and writable, .bss zeroed, a stack, and
-// boot(magic, information) called.
+// boot(magic, information) called. An image whose bytes are not those that were sealed, or a CPU without long mode, is
+// named on COM1 and on a VGA text screen, and the CPU halts.
 
         .section .multiboot, "a"
         .balign 8
@@ -17,6 +19,10 @@ multiboot_header:
         .long   __load_end              // end of what is loaded
         .long   __bss_end               // end of what must be free
         .long   _start
+        // The seal, right behind the header: `boot_handoff::seal`. `cargo xtask image` fills in the sums.
+        .long   {SEAL_MAGIC_LOW}, {SEAL_MAGIC_HIGH}
+seal_sums:
+        .long   0, 0
 
         .section .text.start, "ax"
         .code32
@@ -25,7 +31,30 @@ _start:
         cli
         cld
         movl    %eax, %ebp              // loader magic
-        movl    %ebx, %esi              // information
+        movl    %ebx, %esp              // information; there is no stack yet
+
+        // The sums of all loaded words but the seal's own. Nothing was written yet, so the image is as it was loaded.
+        movl    seal_sums, %eax
+        orl     seal_sums + 4, %eax
+        jz      sealed                  // never sealed: straight from the linker
+        movl    $__image_start, %esi
+        xorl    %ebx, %ebx
+        xorl    %edx, %edx
+1:      cmpl    $seal_sums, %esi
+        jne     2f
+        addl    ${SEAL_BYTES}, %esi
+2:      addl    (%esi), %ebx
+        addl    %ebx, %edx
+        addl    $4, %esi
+        cmpl    $__load_end, %esi
+        jb      1b
+        movl    $damaged_text, %esi
+        cmpl    seal_sums, %ebx
+        jne     refuse
+        cmpl    seal_sums + 4, %edx
+        jne     refuse
+sealed:
+        movl    %esp, %esi              // information
 
         // No loader is trusted to zero .bss: the stack and the tables below lie in it.
         movl    $__bss_start, %edi
@@ -98,24 +127,66 @@ start_64:
         call    {boot}
         ud2
 
-        // At most 16 characters: they fit into the FIFO of the UART, so nothing has to be waited for.
         .code32
 no_long_mode:
         movl    $no_long_mode_text, %esi
-        movl    ${COM1}, %edx
-1:      lodsb
-        testb   %al, %al
-        jz      2f
+
+        // Says the text at ESI and halts. The UART is set up first: on a server nobody may have used it. A UART that is
+        // absent reads all ones, so its transmitter looks ready and nothing is waited for.
+refuse:
+        movl    $uart_values, %edi
+1:      movw    (%edi), %dx
+        movb    2(%edi), %al
         outb    %al, %dx
-        jmp     1b
-2:      cli
-        hlt
+        addl    $3, %edi
+        cmpl    $uart_values_end, %edi
+        jb      1b
+
+        movl    ${VGA_TEXT}, %edi
+2:      lodsb
+        testb   %al, %al
+        jz      5f
+        movb    %al, %bl
+        movl    ${UART_POLLS}, %ecx
+        movw    ${COM1} + {UART_STATUS}, %dx
+3:      inb     %dx, %al
+        testb   ${UART_TRANSMIT_EMPTY}, %al
+        loopz   3b
+        movb    %bl, %al
+        movw    ${COM1}, %dx
+        outb    %al, %dx
+        cmpb    $0x20, %al
+        jb      2b                      // the end of the line is for the UART alone
+        movb    ${VGA_ATTRIBUTE}, %ah
+        stosw
         jmp     2b
+5:      cli
+        hlt
+        jmp     5b
         .code64
 
         .section .rodata.start, "a"
 no_long_mode_text:
-        .asciz  "no 64-bit CPU\r\n"
+        .asciz  "\r\npanic-smp: no 64-bit CPU\r\n"
+damaged_text:
+        .asciz  "\r\npanic-smp: the image is damaged or cut short: load it again\r\n"
+        // Port and value, in order: 115200 baud, 8N1, empty FIFOs, DTR and RTS.
+uart_values:
+        .word   {COM1} + {UART_LINE}
+        .byte   {UART_DIVISOR_LATCH} | {UART_EIGHT_N_ONE}
+        .word   {COM1}
+        .byte   {UART_DIVISOR}
+        .word   {COM1} + {UART_INTERRUPTS}
+        .byte   0
+        .word   {COM1} + {UART_LINE}
+        .byte   {UART_EIGHT_N_ONE}
+        .word   {COM1} + {UART_INTERRUPTS}
+        .byte   0
+        .word   {COM1} + {UART_FIFO}
+        .byte   {UART_FIFO_CLEARED}
+        .word   {COM1} + {UART_MODEM}
+        .byte   {UART_READY}
+uart_values_end:
         .balign 8
 boot_gdt:
         .quad   0

@@ -1,5 +1,6 @@
 //! Everything a person or CI types: `cargo xtask` alone lists it.
 
+mod bootable;
 mod commands;
 mod dump;
 mod error;

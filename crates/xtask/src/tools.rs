@@ -9,6 +9,8 @@ use crate::process;
 
 /// The target of every firmware package.
 pub const FIRMWARE_TARGET: &str = "x86_64-unknown-none";
+/// The target of the EFI loader.
+pub const EFI_TARGET: &str = "x86_64-unknown-uefi";
 
 /// How a tool is got.
 enum Source {
@@ -62,6 +64,14 @@ pub const RUST_TARGET: Tool = Tool {
     source: Source::Rustup(&["target", "add", FIRMWARE_TARGET]),
 };
 
+/// The EFI loader's target for the pinned toolchain.
+pub const RUST_EFI_TARGET: Tool = Tool {
+    name: EFI_TARGET,
+    purpose: "the EFI loader's Rust target",
+    present: || rustup_lists(&["target", "list", "--installed"], EFI_TARGET),
+    source: Source::Rustup(&["target", "add", EFI_TARGET]),
+};
+
 /// The linter.
 pub const CLIPPY: Tool = Tool {
     name: "clippy",
@@ -87,7 +97,7 @@ pub const DENY: Tool = Tool {
 };
 
 /// Every tool, in the order in which they are listed and set up.
-pub const ALL: &[&Tool] = &[&QEMU, &GDB, &GIT, &RUST_TARGET, &CLIPPY, &RUSTFMT, &DENY];
+pub const ALL: &[&Tool] = &[&QEMU, &GDB, &GIT, &RUST_TARGET, &RUST_EFI_TARGET, &CLIPPY, &RUSTFMT, &DENY];
 
 impl Tool {
     /// Whether it can be used now.

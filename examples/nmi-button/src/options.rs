@@ -69,6 +69,8 @@ impl Options {
                         _ => return Err(bad("exit, halt or reset")),
                     });
                 }
+                // Start-up's own.
+                "acpi_rsdp" => {}
                 _ => return Err(bad("nmi, after, panic or then")),
             }
         }

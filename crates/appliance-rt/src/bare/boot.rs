@@ -7,6 +7,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use boot_handoff::{Framebuffer, Handoff};
 use firmware_tables::{Cpu, Madt, Rsdp, Tables, UNUSED_CPU, Warning};
 use panic_smp::{CpuIndex, Image};
 
@@ -15,7 +16,7 @@ use super::{
     clock::{self, Timers},
     console,
     cpu::{self, Capabilities, CpuTables},
-    image, interrupts,
+    image, interrupts, loader,
     memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, trampoline,
 };
@@ -26,7 +27,7 @@ use crate::{
     multiboot::Information,
     paging::{self, Attributes, GuardedStacks, Mapping},
     println,
-    registers::{apic, multiboot, page},
+    registers::{apic, page},
 };
 
 unsafe extern "Rust" {
@@ -92,8 +93,9 @@ pub fn warn(warning: Warning) {
 pub extern "C" fn boot(magic: u32, information: u32) -> ! {
     let entered = clock::now();
     interrupts::prepare();
-    let console = console::start(Rsdp::search(&BootView, |_| {}));
-    assert!(magic == multiboot::LOADER_MAGIC, "EAX is {magic:#x}: not started by a Multiboot 1 loader");
+    let handoff = loader::handoff(magic, information);
+    let rsdp = handoff.as_ref().ok().and_then(|handoff| loader::quiet_rsdp(handoff, COMMAND_LINE));
+    let console = console::start(rsdp);
     assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
     pic::mask();
 
@@ -105,7 +107,11 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         build_id_note: image::build_id(),
     });
 
-    let shared = publish(survey(information, console, entered));
+    let handoff = match handoff {
+        Ok(handoff) => handoff,
+        Err(error) => panic!("{error}"),
+    };
+    let shared = publish(survey(&handoff, console, entered));
     let machine = &shared.machine;
     if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
         panic!("{error}");
@@ -119,9 +125,9 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 }
 
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
-fn survey(information: u32, console: console::Start, entered: u64) -> Shared {
+fn survey(handoff: &Handoff, console: console::Start, entered: u64) -> Shared {
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
-    let Some(information) = Information::at(&BootView, information) else {
+    let Some(information) = Information::at(&BootView, handoff.information) else {
         panic!("the Multiboot information is not in memory");
     };
     let mut map = heapless::Vec::<Region, REGIONS>::new();
@@ -147,7 +153,8 @@ fn survey(information: u32, console: console::Start, entered: u64) -> Shared {
         panic!("no free memory below 4 GiB in the memory map");
     };
     let mut cpus = [UNUSED_CPU; CPUS];
-    let (rsdp, found) = read_cpus(&mut cpus);
+    let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
+    let found = read_cpus(rsdp, &mut cpus);
     let timers = Timers::find(rsdp);
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
@@ -184,8 +191,8 @@ fn survey(information: u32, console: console::Start, entered: u64) -> Shared {
         // SAFETY: the page is free RAM; the boot tables map it and page 0 writable; the loader's data was copied.
         unsafe { trampoline::install(page) };
     }
-    let uart = console.range();
-    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, local, uart, capabilities.no_execute)
+    let devices = Devices { local, framebuffer: handoff.framebuffer, uart: console.range() };
+    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, &devices, capabilities.no_execute)
     else {
         short()
     };
@@ -216,24 +223,24 @@ fn survey(information: u32, console: console::Start, entered: u64) -> Shared {
         stacks,
         trampoline,
         rsdp,
+        framebuffer: handoff.framebuffer,
         tsc_hz,
         all_started: AtomicBool::new(false),
     };
     Shared { machine, tables: &raw mut *tables, enabled, entered }
 }
 
-/// The CPUs of the MADT, and the RSDP.
-fn read_cpus(cpus: &mut [Cpu]) -> (Option<Rsdp>, usize) {
-    let rsdp = Rsdp::search(&BootView, warn);
+/// The CPUs of the MADT.
+fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
         .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
         .and_then(Madt::new);
     let Some(madt) = madt else {
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
-        return (rsdp, 0);
+        return 0;
     };
-    (rsdp, madt.cpus(cpus, warn))
+    madt.cpus(cpus, warn)
 }
 
 /// Moves the CPU with APIC id `own` to the front of the first `count`, the others staying in order. One that is not
@@ -256,20 +263,26 @@ fn first_cpu_first(cpus: &mut [Cpu], count: usize, own: u32) -> usize {
     }
 }
 
+/// Registers and memory of devices that are mapped wherever they are.
+struct Devices {
+    local: LocalApic,
+    framebuffer: Option<Framebuffer>,
+    uart: Option<Range<u64>>,
+}
+
 /// The final page tables: their root.
 fn build_tables(
     memory: &mut BootMemory,
     map: &[Region],
     stacks: &GuardedStacks,
     trampoline: Option<u64>,
-    local: LocalApic,
-    uart: Option<Range<u64>>,
+    devices: &Devices,
     no_execute: bool,
 ) -> Result<u64, paging::OutOfTables> {
-    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 9 }>::new();
+    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 10 }>::new();
     let mut add = |start, end, attributes: Attributes| {
         let attributes = if no_execute { attributes } else { attributes.without_no_execute() };
-        // The capacity holds every region and the nine others below.
+        // The capacity holds every region and the ten others below.
         let _ = mappings.push(Mapping::new(start, end, attributes));
     };
     // What the memory map does not call memory may be device registers: the local APIC, the I/O APIC, PCI.
@@ -277,10 +290,13 @@ fn build_tables(
     for region in map.iter().filter(|region| region.kind.is_memory()) {
         add(region.start, region.end, Attributes::DATA);
     }
-    if let LocalApic::Xapic(base) = local {
+    if let Some(screen) = devices.framebuffer {
+        add(screen.base, screen.base.saturating_add(screen.bytes), Attributes::DEVICE);
+    }
+    if let LocalApic::Xapic(base) = devices.local {
         add(base, base + page::SIZE, Attributes::DEVICE);
     }
-    if let Some(range) = uart {
+    if let Some(range) = &devices.uart {
         add(range.start, range.end, Attributes::DEVICE);
     }
     add(0, page::SIZE, Attributes::UNMAPPED);

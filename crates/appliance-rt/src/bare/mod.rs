@@ -7,6 +7,7 @@ mod console;
 mod cpu;
 mod image;
 mod interrupts;
+mod loader;
 mod memory;
 mod others;
 mod pic;
@@ -16,9 +17,9 @@ pub use interrupts::set_interrupt_entry;
 
 use core::arch::global_asm;
 
-use panic_smp::sink::UartAddress;
+use boot_handoff::{multiboot, seal};
 
-use crate::registers::{control, descriptor, multiboot, page, selector};
+use crate::registers::{control, descriptor, page, selector, uart, vga};
 
 global_asm!(
     include_str!("../start.S"),
@@ -37,7 +38,24 @@ global_asm!(
     CR0_LONG = const control::CR0_LONG,
     CODE = const selector::CODE,
     DATA = const selector::DATA,
-    COM1 = const COM1,
+    SEAL_MAGIC_LOW = const SEAL_MAGIC as u32,
+    SEAL_MAGIC_HIGH = const (SEAL_MAGIC >> 32) as u32,
+    SEAL_BYTES = const seal::SUMS_BYTES,
+    COM1 = const uart::COM1,
+    UART_INTERRUPTS = const uart::INTERRUPTS,
+    UART_FIFO = const uart::FIFO,
+    UART_LINE = const uart::LINE,
+    UART_MODEM = const uart::MODEM,
+    UART_STATUS = const uart::STATUS,
+    UART_DIVISOR_LATCH = const uart::DIVISOR_LATCH,
+    UART_DIVISOR = const uart::DIVISOR,
+    UART_EIGHT_N_ONE = const uart::EIGHT_N_ONE,
+    UART_FIFO_CLEARED = const uart::FIFO_CLEARED,
+    UART_READY = const uart::READY,
+    UART_TRANSMIT_EMPTY = const uart::TRANSMIT_EMPTY,
+    UART_POLLS = const UART_POLLS,
+    VGA_TEXT = const vga::TEXT,
+    VGA_ATTRIBUTE = const vga::WHITE_ON_RED,
     CODE64_DESCRIPTOR = const descriptor::CODE64,
     DATA_DESCRIPTOR = const descriptor::DATA,
     BOOT_STACK_BYTES = const BOOT_STACK_BYTES,
@@ -73,11 +91,9 @@ global_asm!(
     options(att_syntax),
 );
 
-/// Where 32-bit code says that it cannot go on.
-const COM1: u16 = match UartAddress::COM1.first_port() {
-    Some(port) => port,
-    None => unreachable!(),
-};
-
+const SEAL_MAGIC: u64 = u64::from_le_bytes(seal::MAGIC);
+/// Status reads before a character is sent all the same: no clock is known this early. A read of a port takes about 1 us,
+/// and a character 87 us.
+const UART_POLLS: u32 = 10_000;
 /// Bytes of the stack in `.bss` on which the first CPU runs until it has its own.
 const BOOT_STACK_BYTES: u64 = 64 << 10;

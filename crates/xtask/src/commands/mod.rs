@@ -2,7 +2,7 @@
 
 mod bench;
 mod demo;
-pub mod image;
+mod image;
 pub mod mutants;
 mod overview;
 mod run;

@@ -26,7 +26,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let folder = context.folder("boot", "bootable-file");
         let files = Files::prepare(&folder)?;
         let small = Image { boot: folder.join("nmi-button.img"), elf: image.elf.clone() };
-        crate::commands::image::write(&small, &small.boot)?;
+        crate::bootable::write(context.workspace, &small, &small.boot)?;
         pressed(&small, &Options::new(4, ""), &files).map(drop)
     });
 }

@@ -18,13 +18,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("panic-smp-stop-protocol", &[]),
     ("panic-smp-crash-record", &["panic-smp-stop-protocol"]),
     ("panic-smp-nmi-source", &["panic-smp-stop-protocol"]),
+    ("panic-smp-boot-handoff", &[]),
     ("panic-smp-firmware-tables", &[]),
+    ("panic-smp-efi-loader", &["panic-smp-boot-handoff"]),
     ("panic-smp", &["panic-smp-stop-protocol", "panic-smp-crash-record", "panic-smp-nmi-source"]),
     ("panic-smp-critical-section", &[]),
-    ("panic-smp-appliance-rt", &["panic-smp", "panic-smp-firmware-tables"]),
+    ("panic-smp-appliance-rt", &["panic-smp", "panic-smp-boot-handoff", "panic-smp-firmware-tables"]),
     ("panic-smp-linker", &[]),
     ("panic-smp-postmortem", &["panic-smp-stop-protocol", "panic-smp-crash-record"]),
-    ("panic-smp-xtask", &["panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-stop-protocol"]),
+    ("panic-smp-xtask", &["panic-smp-boot-handoff", "panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-stop-protocol"]),
 ];
 
 /// What a board may name.
@@ -38,6 +40,7 @@ const PURE: &[&str] = &[
     "panic-smp-stop-protocol",
     "panic-smp-crash-record",
     "panic-smp-nmi-source",
+    "panic-smp-boot-handoff",
     "panic-smp-firmware-tables",
 ];
 
