@@ -125,7 +125,9 @@ macro_rules! settle_flags {
 
 // NMI. The area is the one after the deepest in use: as many as are counted, and above the one that the interrupted
 // stack pointer lies in, since an area is still in use between the count going down and the IRET.
+// (Each block says where it belongs: after linking as one module, another package's may stand before it.)
 global_asm!(
+    ".text",
     ".globl panic_smp_nmi_entry",
     ".type panic_smp_nmi_entry, @function",
     "panic_smp_nmi_entry:",
@@ -204,6 +206,7 @@ global_asm!(
 macro_rules! abort_entry {
     ($name:literal, frame: $frame:literal, error: $error:literal, top: $top:expr, vector: $vector:expr) => {
         global_asm!(
+            ".text",
             concat!(".globl ", $name),
             concat!(".type ", $name, ", @function"),
             concat!($name, ":"),
@@ -257,6 +260,7 @@ abort_entry!(
 // error code push one. The bitmap of vectors with one: 8, 10 to 14, 17, 21, 29, 30 (SDM vol. 3A, table 6-1; APM vol. 2,
 // table 8-1).
 global_asm!(
+    ".text",
     ".balign 16",
     ".globl panic_smp_exception_entries",
     "panic_smp_exception_entries:",
