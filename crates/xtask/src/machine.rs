@@ -31,6 +31,8 @@ pub struct Options {
     pub cmdline: String,
     /// The emulator.
     pub qemu: PathBuf,
+    /// The serial ports, in their order, as QEMU's `-serial` takes them. The guest is heard on the one that is `stdio`.
+    pub serial: Vec<String>,
     /// More words for the emulator, after all others.
     pub extra: Vec<String>,
     /// Whether the CPUs wait at reset for [`Machine::qmp`] `cont` or a debugger.
@@ -48,6 +50,7 @@ impl Options {
             smp,
             cmdline: cmdline.to_owned(),
             qemu: PathBuf::from("qemu-system-x86_64"),
+            serial: vec!["stdio".into()],
             extra: Vec::new(),
             paused: false,
             gdbstub: false,
@@ -188,7 +191,8 @@ fn command(image: &Path, options: &Options, folder: &SocketFolder) -> Command {
     command.args(["-accel", "tcg", "-m", "512", "-smp", &options.smp.to_string()]);
     command.arg("-kernel").arg(image).args(["-append", &options.cmdline]);
     // No default devices that could raise an interrupt or boot something else; the serial line is our stdout.
-    command.args(["-display", "none", "-nic", "none", "-serial", "stdio"]);
+    command.args(["-display", "none", "-nic", "none"]);
+    command.args(options.serial.iter().flat_map(|port| ["-serial", port]));
     // The guest's way to say success by an exit status, and a reset that ends the run instead of booting again.
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-no-reboot"]);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", socket(&folder.qmp()))]);
