@@ -168,7 +168,7 @@ impl Mute {
     /// Presses the button. The final action, which comes once the record is written, must follow.
     fn press_and_end(&self, mut machine: Machine) -> Result<Vec<u8>> {
         machine.press()?;
-        let ended = machine.end(Duration::from_secs(60))?;
+        let ended = machine.end(Duration::from_secs(20))?;
         expect(ended.status == Some(SAID_SUCCESS), || format!("exit status {:?}", ended.status))?;
         Ok(ended.serial)
     }
