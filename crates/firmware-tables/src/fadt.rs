@@ -20,14 +20,14 @@ pub struct PmTimer {
 }
 
 impl PmTimer {
-    /// Its frequency in Hz (ACPI 6.5, 4.8.2.1).
+    /// Its frequency in Hz (ACPI 6.5, 4.8.3.3 "Power Management Timer").
     pub const HZ: u32 = 3_579_545;
 }
 
 /// Bytes of the ACPI 1.0 table, the shortest.
 const LENGTH_1: usize = 116;
 
-// Offsets (ACPI 6.5, table 5.9).
+// Offsets (ACPI 6.5, 5.2.9, "FADT Format").
 const PM_TMR_BLK: usize = 76;
 const PM_TMR_LEN: usize = 91;
 const IAPC_BOOT_ARCH: usize = 109;
@@ -36,12 +36,12 @@ const RESET_REG: usize = 116;
 const RESET_VALUE: usize = 128;
 const X_PM_TMR_BLK: usize = 208;
 
-// Fixed feature flags (ACPI 6.5, table 5.10).
+// Fixed feature flags (ACPI 6.5, 5.2.9, "Fixed Feature Flags").
 const TMR_VAL_EXT: u32 = 1 << 8;
 const RESET_REG_SUP: u32 = 1 << 10;
 const HW_REDUCED_ACPI: u32 = 1 << 20;
 
-// IA-PC boot architecture flags (ACPI 6.5, table 5.11).
+// IA-PC boot architecture flags (ACPI 6.5, 5.2.9.3).
 const LEGACY_DEVICES: u16 = 1;
 const HAS_8042: u16 = 1 << 1;
 const VGA_NOT_PRESENT: u16 = 1 << 2;
@@ -68,7 +68,7 @@ impl<'m> Fadt<'m> {
 
     /// The register that resets the machine, and the value to write to it. `None` if firmware does not offer one, or
     /// describes one that cannot be: it has to be a byte, in memory, at an I/O port or in the configuration space of a
-    /// function on PCI bus 0 (ACPI 6.5, 4.8.3.6).
+    /// function on PCI bus 0 (ACPI 6.5, 4.8.3.6 "Reset Register").
     #[must_use]
     pub fn reset(&self) -> Option<(GenericAddress, u8)> {
         if !self.offers_reset() {

@@ -54,7 +54,7 @@ impl GenericAddress {
     }
 
     /// The register in PCI configuration space; `None` if it is in another space, or no register has that address
-    /// (ACPI 6.5, table 5.1: offset in bits 15:0, function in 31:16, device in 47:32, the rest zero).
+    /// (ACPI 6.5, 5.2.3.2, "Address Space Format": offset in bits 15:0, function in 31:16, device in 47:32, the rest zero).
     #[must_use]
     pub fn pci(&self) -> Option<PciRegister> {
         if self.space != AddressSpace::PciConfig || self.address >> 48 != 0 {

@@ -11,7 +11,7 @@ pub struct Hpet {
 /// Bytes of the table.
 const LENGTH: usize = 56;
 const ADDRESS: usize = 40;
-/// Bytes that the registers of a block take (IA-PC HPET Specification 1.0a, 2.3.1).
+/// Bytes that the registers of a block take (IA-PC HPET Specification 1.0a, 2.3).
 const BLOCK: u64 = 1024;
 /// Its registers are 64 bits wide and aligned.
 const ALIGNMENT: u64 = 8;

@@ -2,8 +2,8 @@
 //!
 //! Firmware tables lie: zero lengths, wrong checksums, the same CPU twice. So nothing here trusts a length, every walk
 //! is bounded by the bytes that are there, and what is wrong is handed to the caller as a [`Warning`] while the rest is
-//! still read. Nothing here panics, allocates or touches hardware; memory is reached through [`PhysicalMemory`], which
-//! the caller implements.
+//! still read. One call gives a handful of them at most. Nothing here panics, allocates or touches hardware; memory is
+//! reached through [`PhysicalMemory`], which the caller implements.
 //!
 //! ```
 //! use firmware_tables::{Cpu, Madt, PhysicalMemory, Rsdp, Tables, Warning};
@@ -11,8 +11,8 @@
 //! fn apic_ids<M: PhysicalMemory>(memory: &M, cpus: &mut [Cpu], mut warn: impl FnMut(Warning)) -> usize {
 //!     let Some(rsdp) = Rsdp::search(memory, &mut warn) else { return 0 };
 //!     let tables = Tables::new(memory, rsdp, &mut warn);
-//!     let Some(table) = tables.find(Madt::SIGNATURE, &mut warn) else { return 0 };
-//!     Madt::new(table).map_or(0, |madt| madt.cpus(cpus, &mut warn))
+//!     let madt = tables.open(Madt::SIGNATURE, Madt::new, &mut warn);
+//!     madt.map_or(0, |madt| madt.cpus(cpus, &mut warn))
 //! }
 //! ```
 //!

@@ -4,17 +4,18 @@
 //! leaves its log. Success is a line of the guest's own, [`COMPLETE`]; silence, an exit or a deadline is never
 //! taken for it.
 
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::media::{Firmware, Medium};
 use crate::process::{self, Guarded};
 use crate::qmp::Qmp;
+use crate::serial::{self, Serial};
 
 /// The guest's last line of a completed run.
 pub const COMPLETE: &str = "panic-smp: record complete";
@@ -27,8 +28,16 @@ pub const SAID_SUCCESS: i32 = 0x10 << 1 | 1;
 pub struct Options {
     /// Number of CPUs.
     pub smp: u32,
-    /// The firmware's command line.
+    /// How many of them the guest is to arm: all, unless its tables hide some.
+    pub armed: u32,
+    /// The firmware's command line. A medium other than [`Medium::Kernel`] brings its own.
     pub cmdline: String,
+    /// What the machine starts with.
+    pub firmware: Firmware,
+    /// Where the image comes from.
+    pub medium: Medium,
+    /// Memory in MiB.
+    pub memory_mib: u32,
     /// The emulator.
     pub qemu: PathBuf,
     /// The serial ports, in their order, as QEMU's `-serial` takes them. The guest is heard on the one that is `stdio`.
@@ -48,7 +57,11 @@ impl Options {
     pub fn new(smp: u32, cmdline: &str) -> Options {
         Options {
             smp,
+            armed: smp,
             cmdline: cmdline.to_owned(),
+            firmware: Firmware::Bios,
+            medium: Medium::Kernel,
+            memory_mib: 512,
             qemu: PathBuf::from("qemu-system-x86_64"),
             serial: vec!["stdio".into()],
             extra: Vec::new(),
@@ -81,7 +94,7 @@ pub struct Ended {
 }
 
 impl Machine {
-    /// Boots `image`; the serial line is kept in `log`.
+    /// Boots `image`, which a medium other than [`Medium::Kernel`] holds already; the serial line is kept in `log`.
     pub fn boot(image: &Path, options: &Options, log: &Path) -> Result<Machine> {
         let folder = SocketFolder::create()?;
         let command = command(image, options, &folder);
@@ -173,7 +186,7 @@ impl Machine {
         let status = self.emulator.wait_until(self.deadline.min(Instant::now() + grace))?;
         drop(self.emulator);
         let serial = self.serial.after_end();
-        let complete = lines(&serial).any(|line| line == COMPLETE);
+        let complete = serial::lines(&serial).any(|line| line == COMPLETE);
         Ok(Ended { serial, status: status.and_then(|s| s.code()), complete })
     }
 
@@ -188,10 +201,10 @@ fn command(image: &Path, options: &Options, folder: &SocketFolder) -> Command {
     let socket = |path: &Path| path.display().to_string().replace(',', ",,");
     let mut command = Command::new(&options.qemu);
     // TCG exists everywhere and models NMI blocking exactly.
-    command.args(["-accel", "tcg", "-m", "512", "-smp", &options.smp.to_string()]);
-    command.arg("-kernel").arg(image).args(["-append", &options.cmdline]);
-    // No default devices that could raise an interrupt or boot something else; the serial line is our stdout.
-    command.args(["-display", "none", "-nic", "none"]);
+    command.args(["-accel", "tcg", "-m", &options.memory_mib.to_string(), "-smp", &options.smp.to_string()]);
+    command.args(options.firmware.words()).args(options.medium.words(image, &options.cmdline));
+    // No window; one of the serial ports is our stdout.
+    command.args(["-display", "none"]);
     command.args(options.serial.iter().flat_map(|port| ["-serial", port]));
     // The guest's way to say success by an exit status, and a reset that ends the run instead of booting again.
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-no-reboot"]);
@@ -206,99 +219,6 @@ fn command(image: &Path, options: &Options, folder: &SocketFolder) -> Command {
     }
     command.args(&options.extra);
     command
-}
-
-/// What the guest said, filled by a thread that reads the pipe.
-#[derive(Default)]
-struct Serial {
-    heard: Mutex<Heard>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Heard {
-    bytes: Vec<u8>,
-    /// End of each whole line in `bytes`, with the time at which it was read.
-    ends: Vec<(usize, Instant)>,
-    closed: bool,
-}
-
-impl Serial {
-    fn follow(&self, mut pipe: impl Read, mut log: impl Write) {
-        let mut buffer = [0; 4096];
-        loop {
-            // An error on the pipe means the same as its end: nothing more will be heard.
-            let count = pipe.read(&mut buffer).unwrap_or(0);
-            // The log is for people; the bytes kept here decide, so a full disk does not change a verdict.
-            let _ = log.write_all(&buffer[..count]);
-            let mut heard = self.lock();
-            if count == 0 {
-                heard.closed = true;
-                self.changed.notify_all();
-                return;
-            }
-            let from = heard.bytes.len();
-            heard.bytes.extend_from_slice(&buffer[..count]);
-            let now = Instant::now();
-            let ends = buffer[..count].iter().enumerate().filter(|(_, b)| **b == b'\n');
-            heard.ends.extend(ends.map(|(i, _)| (from + i + 1, now)));
-            self.changed.notify_all();
-        }
-    }
-
-    fn wait_for(&self, what: &str, until: Instant, is_wanted: impl Fn(&str) -> bool) -> Result<Instant> {
-        let began = Instant::now();
-        let mut heard = self.lock();
-        let mut seen = 0;
-        loop {
-            while let Some(&(end, at)) = heard.ends.get(seen) {
-                let start = if seen == 0 { 0 } else { heard.ends[seen - 1].0 };
-                let line = String::from_utf8_lossy(&heard.bytes[start..end]);
-                if is_wanted(line.trim_end_matches(['\r', '\n'])) {
-                    return Ok(at);
-                }
-                seen += 1;
-            }
-            if heard.closed {
-                return Err(Error::Guest(format!(
-                    "{what} was never said; the machine ended\n{}",
-                    heard.tail()
-                )));
-            }
-            let now = Instant::now();
-            if now >= until {
-                let what = format!("{what}\n{}\nwaited for", heard.tail());
-                return Err(Error::Deadline { what, limit: now - began });
-            }
-            let waited = self.changed.wait_timeout(heard, until - now);
-            heard = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Everything, once the emulator has ended and the pipe is drained.
-    fn after_end(&self) -> Vec<u8> {
-        let open = |heard: &mut Heard| !heard.closed;
-        let drained = self.changed.wait_timeout_while(self.lock(), Duration::from_secs(5), open);
-        std::mem::take(&mut drained.unwrap_or_else(PoisonError::into_inner).0.bytes)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Heard> {
-        // Each update leaves the value whole, so a thread that panicked while it held the lock changes nothing.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Heard {
-    fn tail(&self) -> String {
-        let text = String::from_utf8_lossy(&self.bytes);
-        let quoted = process::tail(&text, 8).lines().map(|l| format!("    | {l}\n")).collect::<String>();
-        if quoted.is_empty() { "    | (silence)\n".into() } else { quoted }
-    }
-}
-
-/// The lines of a serial log, without their ends.
-pub fn lines(serial: &[u8]) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
-    serial.split(|b| *b == b'\n').map(|l| String::from_utf8_lossy(l.strip_suffix(b"\r").unwrap_or(l)))
 }
 
 /// A folder for sockets with a path short enough for `sockaddr_un` (108 bytes), removed on drop.
@@ -326,46 +246,5 @@ impl Drop for SocketFolder {
     fn drop(&mut self) {
         // Left-over sockets harm nothing.
         let _ = std::fs::remove_dir_all(&self.path);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(text: &str) -> Serial {
-        let serial = Serial::default();
-        serial.follow(text.as_bytes(), std::io::sink());
-        serial
-    }
-
-    fn find(serial: &Serial, wanted: &str) -> bool {
-        serial.wait_for(wanted, Instant::now() + Duration::from_secs(5), |l| l == wanted).is_ok()
-    }
-
-    #[test]
-    fn only_a_whole_line_counts() {
-        let serial = said("noise\r\nsaid panic-smp: record complete\r\narmed: 4 CPUs\r\npanic-smp: rec");
-        assert!(find(&serial, "armed: 4 CPUs"));
-        assert!(!find(&serial, COMPLETE));
-        assert!(!find(&serial, "panic-smp: rec"), "a line without its end is not a line");
-    }
-
-    #[test]
-    fn a_machine_that_ended_is_not_waited_for() {
-        let start = Instant::now();
-        let error =
-            said("last words\n").wait_for("x", start + Duration::from_secs(60), |_| false).unwrap_err();
-        assert!(error.to_string().contains("last words"), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(5));
-    }
-
-    #[test]
-    fn a_deadline_says_what_was_heard() {
-        let serial = Serial::default();
-        let error =
-            serial.wait_for("the end", Instant::now() + Duration::from_millis(20), |_| true).unwrap_err();
-        assert!(matches!(error, Error::Deadline { .. }));
-        assert!(error.to_string().contains("(silence)"), "{error}");
     }
 }

@@ -1,16 +1,21 @@
 //! Everything a person or CI types: `cargo xtask` alone lists it.
 
+mod acpi_tables;
 mod bootable;
 mod commands;
 mod dump;
 mod error;
 mod firmware;
 mod gdb_remote;
+mod grub;
+mod http;
 mod lanes;
 mod machine;
+mod media;
 mod process;
 mod progress;
 mod qmp;
+mod serial;
 mod session;
 mod tools;
 mod workspace;

@@ -75,6 +75,8 @@ pub enum Press {
 pub struct Run {
     /// From the start of the emulator to `armed`, where the button was pressed.
     pub armed: Option<Duration>,
+    /// The emulator's exit status; `None` when the guest's final action was to halt.
+    pub status: Option<i32>,
     /// The analysis.
     pub dump: Dump,
 }
@@ -98,13 +100,13 @@ pub fn run(image: &Image, options: &Options, press: Press, files: &Files) -> Res
     if !(ended.complete && dump.is_complete()) {
         return Err(Error::Guest(format!("the record is not complete\n{}", dump.report())));
     }
-    Ok(Run { armed, dump })
+    Ok(Run { armed, status: ended.status, dump })
 }
 
 fn drive(mut machine: Machine, options: &Options, press: Press) -> Result<(Option<Duration>, Ended)> {
     let mut armed = None;
     if let Press::AfterArmed(delay) = press {
-        armed = Some(machine.wait_for_line(&armed_line(options.smp), options.limit)?);
+        armed = Some(machine.wait_for_line(&armed_line(options.armed), options.limit)?);
         // Not a wait: the moment of the press is the input of the run.
         std::thread::sleep(delay);
         machine.press()?;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::process;
+use crate::{grub, media, process};
 
 /// The target of every firmware package.
 pub const FIRMWARE_TARGET: &str = "x86_64-unknown-none";
@@ -30,6 +30,8 @@ pub struct Tool {
     pub purpose: &'static str,
     present: fn() -> bool,
     source: Source,
+    /// Without it a lane still runs those of its checks that do not need it.
+    pub for_single_checks: bool,
 }
 
 /// Emulates the machine.
@@ -38,6 +40,7 @@ pub const QEMU: Tool = Tool {
     purpose: "boots the firmware",
     present: || on_path("qemu-system-x86_64"),
     source: Source::Debian("qemu-system-x86"),
+    for_single_checks: false,
 };
 
 /// Opens the dump.
@@ -46,6 +49,7 @@ pub const GDB: Tool = Tool {
     purpose: "opens the core",
     present: || on_path("gdb"),
     source: Source::Debian("gdb"),
+    for_single_checks: false,
 };
 
 /// Lists the files that a mutant's copy consists of, and applies its patch.
@@ -54,6 +58,61 @@ pub const GIT: Tool = Tool {
     purpose: "applies mutants",
     present: || on_path("git"),
     source: Source::Debian("git"),
+    for_single_checks: false,
+};
+
+/// UEFI firmware for the emulator.
+pub const OVMF: Tool = Tool {
+    name: "ovmf",
+    purpose: "UEFI firmware for the emulator",
+    present: || Path::new(media::OVMF_CODE).is_file() && Path::new(media::OVMF_VARS).is_file(),
+    source: Source::Debian("ovmf"),
+    for_single_checks: true,
+};
+
+/// iPXE for the emulator's network cards. Its ROM serves BIOS and UEFI.
+pub const IPXE: Tool = Tool {
+    name: "ipxe-qemu",
+    purpose: "iPXE for the emulator's network cards",
+    present: || Path::new("/usr/lib/ipxe/qemu/efi-virtio.rom").is_file(),
+    source: Source::Debian("ipxe-qemu"),
+    for_single_checks: true,
+};
+
+/// GRUB's programs that make media.
+pub const GRUB: Tool = Tool {
+    name: "grub-mkrescue",
+    purpose: "makes media that GRUB boots",
+    present: || on_path("grub-mkrescue") && on_path("grub-mkimage"),
+    source: Source::Debian("grub-common"),
+    for_single_checks: true,
+};
+
+/// GRUB for BIOS.
+pub const GRUB_BIOS: Tool = Tool {
+    name: "grub-pc-bin",
+    purpose: "GRUB for BIOS",
+    present: || Path::new(grub::BIOS_MODULES).is_dir(),
+    source: Source::Debian("grub-pc-bin"),
+    for_single_checks: true,
+};
+
+/// GRUB for UEFI.
+pub const GRUB_EFI: Tool = Tool {
+    name: "grub-efi-amd64-bin",
+    purpose: "GRUB for UEFI",
+    present: || Path::new(grub::EFI_MODULES).is_dir(),
+    source: Source::Debian("grub-efi-amd64-bin"),
+    for_single_checks: true,
+};
+
+/// Writes the disc that `grub-mkrescue` puts together.
+pub const XORRISO: Tool = Tool {
+    name: "xorriso",
+    purpose: "writes the disc that GRUB boots from",
+    present: || on_path("xorriso"),
+    source: Source::Debian("xorriso"),
+    for_single_checks: true,
 };
 
 /// The firmware's target for the pinned toolchain.
@@ -62,6 +121,7 @@ pub const RUST_TARGET: Tool = Tool {
     purpose: "the firmware's Rust target",
     present: || rustup_lists(&["target", "list", "--installed"], FIRMWARE_TARGET),
     source: Source::Rustup(&["target", "add", FIRMWARE_TARGET]),
+    for_single_checks: false,
 };
 
 /// The EFI loader's target for the pinned toolchain.
@@ -70,6 +130,7 @@ pub const RUST_EFI_TARGET: Tool = Tool {
     purpose: "the EFI loader's Rust target",
     present: || rustup_lists(&["target", "list", "--installed"], EFI_TARGET),
     source: Source::Rustup(&["target", "add", EFI_TARGET]),
+    for_single_checks: false,
 };
 
 /// The linter.
@@ -78,6 +139,7 @@ pub const CLIPPY: Tool = Tool {
     purpose: "lints",
     present: || on_path("cargo-clippy") && rustup_lists(&["component", "list", "--installed"], "clippy"),
     source: Source::Rustup(&["component", "add", "clippy"]),
+    for_single_checks: false,
 };
 
 /// The formatter.
@@ -86,6 +148,7 @@ pub const RUSTFMT: Tool = Tool {
     purpose: "formatting",
     present: || on_path("cargo-fmt") && rustup_lists(&["component", "list", "--installed"], "rustfmt"),
     source: Source::Rustup(&["component", "add", "rustfmt"]),
+    for_single_checks: false,
 };
 
 /// Checks licences and versions of the dependencies.
@@ -94,12 +157,35 @@ pub const DENY: Tool = Tool {
     purpose: "licences, versions and advisories of the dependencies",
     present: || on_path("cargo-deny"),
     source: Source::ByHand("cargo install --locked cargo-deny"),
+    for_single_checks: false,
 };
 
 /// Every tool, in the order in which they are listed and set up.
-pub const ALL: &[&Tool] = &[&QEMU, &GDB, &GIT, &RUST_TARGET, &RUST_EFI_TARGET, &CLIPPY, &RUSTFMT, &DENY];
+pub const ALL: &[&Tool] = &[
+    &QEMU,
+    &OVMF,
+    &IPXE,
+    &GRUB,
+    &GRUB_BIOS,
+    &GRUB_EFI,
+    &XORRISO,
+    &GDB,
+    &GIT,
+    &RUST_TARGET,
+    &RUST_EFI_TARGET,
+    &CLIPPY,
+    &RUSTFMT,
+    &DENY,
+];
 
 impl Tool {
+    /// A tool that is never here, for tests of lanes.
+    #[cfg(test)]
+    pub const fn absent_for_single_checks() -> Tool {
+        let source = Source::ByHand("no command");
+        Tool { name: "absent", purpose: "", present: || false, source, for_single_checks: true }
+    }
+
     /// Whether it can be used now.
     pub fn is_here(&self) -> bool {
         (self.present)()
@@ -112,6 +198,11 @@ impl Tool {
             Source::Rustup(words) => format!("rustup {}", words.join(" ")),
             Source::ByHand(command) => command.to_owned(),
         }
+    }
+
+    /// Why something that needs it is not tried.
+    pub fn why_skipped(&self) -> String {
+        format!("{} is not installed; get it by: {}", self.name, self.get())
     }
 
     /// An error that names the command which gets it, when it is not here.

@@ -11,6 +11,7 @@ mod loader;
 mod memory;
 mod others;
 mod pic;
+mod reset;
 mod trampoline;
 
 pub use interrupts::set_interrupt_entry;

@@ -170,7 +170,7 @@ mod tests {
             let count = (u128::from(self.now_ns.get()) * u128::from(hz) / 1_000_000_000) as u64;
             self.reads.set(self.reads.get() + 1);
             if let Some((every, ns)) = self.storm
-                && self.reads.get() % every == 0
+                && self.reads.get().is_multiple_of(every)
             {
                 self.pass(ns);
             }

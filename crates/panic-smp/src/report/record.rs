@@ -214,7 +214,7 @@ impl View<'_> {
             to.apic(cpu, &extended.apic)?;
         }
         if extended.has_fxsave {
-            to.fxsave(cpu, &extended.fxsave)?;
+            to.fxsave(cpu, &extended.fxsave.0)?;
         }
         Ok(())
     }

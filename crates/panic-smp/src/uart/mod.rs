@@ -16,7 +16,7 @@ use crate::sink::{Sink, SinkError};
 pub use address::UartAddress;
 
 /// Longest wait for one byte. A full 16-byte FIFO at 9600 baud empties in 17 ms; slower lines do not carry a record.
-pub const BYTE_TIMEOUT: Microseconds = Microseconds::from_millis(20);
+const BYTE_TIMEOUT: Microseconds = Microseconds::from_millis(20);
 
 /// The registers of a UART.
 trait Registers {
@@ -82,7 +82,7 @@ impl Uart16550 {
         }
     }
 
-    /// Writes the bytes, waiting for room at most [`BYTE_TIMEOUT`] for each. Any context, CPL 0.
+    /// Writes the bytes, waiting for room at most 20 ms for each. Any context, CPL 0.
     ///
     /// # Errors
     /// `Absent` when no device answers: from then on, until it is moved, at once and without touching it. `TimedOut` at

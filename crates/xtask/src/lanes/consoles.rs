@@ -8,7 +8,8 @@ use object::{Object, ObjectSymbol};
 use super::{Checks, Context, boot};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
-use crate::machine::{Machine, Options, SAID_SUCCESS, lines};
+use crate::machine::{Machine, Options, SAID_SUCCESS};
+use crate::serial::lines;
 use crate::session::Files;
 
 const CPUS: u32 = 4;
@@ -62,8 +63,8 @@ pub fn run(context: &Context, checks: &mut Checks) {
     checks.check("memory-above-4-gib", || in_memory(&image, &folder("memory-above-4-gib")?));
     checks.check("no-serial-port", || {
         let folder = folder("no-serial-port")?;
-        let with = Mute { serial: vec!["null".into()], extra: Vec::new() }.run(&image, &folder)?;
-        let without = Mute { serial: vec!["none".into()], extra: Vec::new() }.run(&image, &folder)?;
+        let with = Mute { serial: "null", memory_mib: 512, extra: Vec::new() }.run(&image, &folder)?;
+        let without = Mute { serial: "none", memory_mib: 512, extra: Vec::new() }.run(&image, &folder)?;
         // Waiting for a port that is not there would take seconds: 20 ms for each character.
         let bound = with + Duration::from_secs(2);
         expect(without <= bound, || {
@@ -111,9 +112,9 @@ fn in_memory(image: &Image, folder: &Path) -> Result<()> {
     const ROOM: u32 = 1 << 5;
     let mut extra =
         Spcr { space: 0, bit_width: 32, access_size: 3, address: BASE, ..Spcr::COM2 }.words(folder)?;
-    extra.extend(["-m".into(), "5G".into(), "-device".into()]);
+    extra.push("-device".into());
     extra.push(format!("loader,addr={:#x},data={ROOM:#x},data-len=4", BASE + 4 * 5));
-    let mute = Mute { serial: vec!["stdio".into()], extra };
+    let mute = Mute { serial: "stdio", memory_mib: 5 << 10, extra };
     let mut machine = mute.boot(image, folder)?;
     mute.wait_for_roles(&mut machine, image)?;
     let bytes = machine.physical_memory(BASE, 6 * 4)?;
@@ -128,14 +129,16 @@ fn in_memory(image: &Image, folder: &Path) -> Result<()> {
 
 /// A machine that is not heard: what it does is seen from outside.
 struct Mute {
-    serial: Vec<String>,
+    serial: &'static str,
+    memory_mib: u32,
     extra: Vec<String>,
 }
 
 impl Mute {
     fn boot(&self, image: &Image, folder: &Path) -> Result<Machine> {
         let mut options = Options::new(CPUS, "");
-        options.serial.clone_from(&self.serial);
+        options.serial = vec![self.serial.into()];
+        options.memory_mib = self.memory_mib;
         options.extra.clone_from(&self.extra);
         Machine::boot(&image.elf, &options, &folder.join("serial.log"))
     }

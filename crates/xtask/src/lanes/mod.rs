@@ -3,7 +3,10 @@
 //! A lane is one file here with one function, and one row in [`ALL`]. It adds named checks to [`Checks`]; each
 //! passed, failed with the reason and the command that replays it, or was skipped with the reason.
 
+mod attempt;
 mod boot;
+mod boot_paths;
+mod bring_your_own_boot;
 mod buttons;
 mod cargo_tests;
 mod consoles;
@@ -15,8 +18,10 @@ mod firmware_build;
 mod gdb;
 mod harness;
 mod lint;
+mod machines;
 mod model;
 mod mutants;
+mod outside;
 mod package;
 mod panics;
 mod planted;
@@ -45,7 +50,7 @@ pub struct Lane {
     pub name: &'static str,
     /// What it shows, in one line.
     pub about: &'static str,
-    /// Without these it is skipped.
+    /// Without these it is skipped, but for those that only some of its checks need.
     pub needs: &'static [&'static Tool],
     /// Adds its checks.
     pub run: fn(&Context, &mut Checks),
@@ -67,6 +72,10 @@ pub const ALL: &[Lane] = &[
     Lane { name: "contain-zone", about: "the linked images do on the panic path only what they may", needs: &[&tools::RUST_TARGET], run: contain_zone::run },
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
     Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
+    Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
+    Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
+    Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
+    Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
     Lane { name: "consoles", about: "the console is where ACPI says, or nowhere: COM2, memory above 4 GiB, no serial port", needs: EMULATOR, run: consoles::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
@@ -81,6 +90,23 @@ pub const ALL: &[Lane] = &[
 
 /// What a lane that boots firmware needs.
 const EMULATOR: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET];
+
+/// What a lane needs that boots by other loaders than the emulator's own.
+const BOOT_MEDIA: &[&Tool] = &[
+    &tools::QEMU,
+    &tools::RUST_TARGET,
+    &tools::RUST_EFI_TARGET,
+    &tools::OVMF,
+    &tools::IPXE,
+    &tools::GRUB,
+    &tools::GRUB_BIOS,
+    &tools::GRUB_EFI,
+    &tools::XORRISO,
+];
+
+/// What a lane needs that boots what only GRUB loads, and looks at it with gdb.
+const OTHER_BOOT: &[&Tool] =
+    &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB, &tools::GRUB, &tools::GRUB_BIOS, &tools::XORRISO];
 
 /// What a lane needs that also looks at the firmware with gdb.
 const DEBUGGER: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB];
@@ -180,10 +206,9 @@ impl Checks {
     pub fn of(lane: &Lane, only: Option<&str>, context: &Context) -> Checks {
         let mut checks =
             Checks { lane: lane.name, only: only.map(str::to_owned), list: Vec::new(), notes: Vec::new() };
-        let missing = lane.needs.iter().find(|t| !t.is_here());
+        let missing = lane.needs.iter().find(|t| !t.for_single_checks && !t.is_here());
         if let Some(tool) = missing {
-            let why = format!("{} is not installed; get it by: {}", tool.name, tool.get());
-            checks.push("all", Outcome::Skipped { why });
+            checks.push("all", Outcome::Skipped { why: tool.why_skipped() });
             return checks;
         }
         (lane.run)(context, &mut checks);
@@ -208,6 +233,17 @@ impl Checks {
     pub fn check(&mut self, name: &str, body: impl FnOnce() -> Result<()>) -> bool {
         let replay = self.replay(name);
         self.check_replayed(name, replay, body)
+    }
+
+    /// Runs a check if it is asked for and `tools`, which only some checks of the lane need, are here.
+    pub fn check_with(&mut self, tools: &[&Tool], name: &str, body: impl FnOnce() -> Result<()>) -> bool {
+        match tools.iter().find(|t| !t.is_here()) {
+            Some(tool) if self.wants(name) => {
+                self.push(name, Outcome::Skipped { why: tool.why_skipped() });
+                true
+            }
+            _ => self.check(name, body),
+        }
     }
 
     /// Runs a check if it is asked for; `replay` is the command that shows its failure again.
@@ -285,6 +321,27 @@ mod tests {
         let empty = Lane { name: "empty", about: "", needs: &[], run: |_, _| {} };
         let checks = Checks::of(&empty, None, &Context::new(&workspace));
         assert!(matches!(checks.list(), [Check { outcome: Outcome::Failed { .. }, .. }]));
+    }
+
+    #[test]
+    fn a_check_without_its_tool_is_skipped_and_the_others_run() {
+        static ABSENT: Tool = Tool::absent_for_single_checks();
+        static NEEDS: [&Tool; 1] = [&ABSENT];
+        let workspace = nowhere();
+        let run: fn(&Context, &mut Checks) = |_, checks| {
+            checks.check_with(&NEEDS, "a", || Err(Error::Invalid("cannot run".into())));
+            checks.check_with(&[], "b", || Ok(()));
+        };
+        let lane = Lane { name: "two", about: "", needs: &NEEDS, run };
+        let checks = Checks::of(&lane, None, &Context::new(&workspace));
+        assert!(
+            matches!(
+                checks.list(),
+                [Check { outcome: Outcome::Skipped { .. }, .. }, Check { outcome: Outcome::Passed, .. }]
+            ),
+            "{:?}",
+            checks.list()
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::{Checks, Context};
 use crate::commands::soak;
 use crate::error::{Error, Result};
 use crate::firmware::Image;
-use crate::machine::{COMPLETE, Machine, Options, SAID_SUCCESS, lines};
+use crate::machine::{COMPLETE, Machine, Options, SAID_SUCCESS};
+use crate::serial::lines;
 use crate::session::{self, Files, Press};
 
 const SOON: Duration = Duration::from_secs(20);

@@ -5,7 +5,8 @@ use stop_protocol::{Containment, Level, RegisterSource, Verdict};
 
 use super::outside::Outside;
 use crate::error::{Error, Result};
-use crate::machine::{Ended, SAID_SUCCESS, lines};
+use crate::machine::{Ended, SAID_SUCCESS};
+use crate::serial::lines;
 
 /// A run, from outside.
 pub struct Seen<'a> {
@@ -201,8 +202,7 @@ impl<'a> Seen<'a> {
             [] => format!("panic-smp: all {} CPUs contained", self.cpus),
             names => format!("panic-smp: POSSIBLY RUNNING:{} (of {} CPUs)", names.concat(), self.cpus),
         };
-        let first =
-            lines(&self.log).find(|line| line.starts_with("panic-smp: ")).unwrap_or_default().into_owned();
+        let first = lines(&self.log).find(|line| line.starts_with("panic-smp: ")).unwrap_or_default();
         require(level != Level::First || first.starts_with(&wanted), || {
             format!("the first line is `{first}`")
         })
