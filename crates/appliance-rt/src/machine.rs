@@ -115,7 +115,7 @@ impl Machine {
         self.framebuffer
     }
 
-    /// The frequency of the time-stamp counter in Hz, if CPUID or the interval timer gave one.
+    /// The frequency of the time-stamp counter in Hz, if CPUID or a timer gave one.
     #[must_use]
     pub const fn tsc_hz(&self) -> Option<u64> {
         self.tsc_hz

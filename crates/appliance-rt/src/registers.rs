@@ -277,12 +277,28 @@ pub mod pit {
     pub const SPEAKER: u8 = 2;
 }
 
-/// A 16550 UART at COM1 (National PC16550D data sheet).
+/// The high-precision event timer (IA-PC HPET Specification 1.0a, 2.3). Its registers are 64 bits wide; these are the halves
+/// that are used.
+pub mod hpet {
+    /// Upper half of the capabilities (2.3.4): the period of the main counter in femtoseconds.
+    pub const PERIOD: u64 = 0x004;
+    /// The longest allowed period (2.3.4): 100 ns.
+    pub const LONGEST_PERIOD: u32 = 0x05f5_e100;
+    /// Femtoseconds in a second.
+    pub const FEMTOSECONDS_PER_SECOND: u64 = 1_000_000_000_000_000;
+    /// Lower half of the general configuration (2.3.5).
+    pub const CONFIGURATION: u64 = 0x010;
+    /// Configuration: the main counter runs, and timers may interrupt.
+    pub const ENABLE: u32 = 1 << 0;
+    /// Lower half of the main counter (2.3.7).
+    pub const COUNTER: u64 = 0x0f0;
+}
+
+/// A 16550 UART at COM1 (National PC16550D data sheet), for the 32-bit code of `start.S`: all else goes by the panic runtime's
+/// UART.
 pub mod uart {
     /// The first port of COM1.
     pub const COM1: u16 = 0x3f8;
-    /// Transmit holding; with the divisor latch open its low byte.
-    pub const DATA: u16 = 0;
     /// Interrupt enable; with the divisor latch open its high byte.
     pub const INTERRUPTS: u16 = 1;
     /// FIFO control.
@@ -305,8 +321,6 @@ pub mod uart {
     pub const READY: u8 = 3;
     /// Line status: the transmit holding register is empty.
     pub const TRANSMIT_EMPTY: u8 = 0x20;
-    /// What a port without a device reads.
-    pub const ABSENT: u8 = 0xff;
 }
 
 /// A VGA adapter in text mode (IBM VGA Technical Reference, alphanumeric modes).

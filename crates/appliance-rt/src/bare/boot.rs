@@ -3,6 +3,7 @@
 use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
+    ops::Range,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -12,7 +13,8 @@ use panic_smp::{CpuIndex, Image};
 
 use super::{
     apic::LocalApic,
-    clock,
+    clock::{self, Timers},
+    console,
     cpu::{self, Capabilities, CpuTables},
     directory, image, interrupts, io_apic,
     loader::{self, Loaded},
@@ -20,7 +22,7 @@ use super::{
     others, pic, reset, trampoline,
 };
 use crate::{
-    Entry, Machine, VgaText, console,
+    Entry, Machine, VgaText,
     init_sipi::Stage,
     left_armed,
     memory_map::{self, Region, Taken},
@@ -87,7 +89,7 @@ pub fn tables(cpu: CpuIndex) -> Option<*mut CpuTables> {
     (cpu.as_usize() < all.len()).then(|| unsafe { all.cast::<CpuTables>().add(cpu.as_usize()) })
 }
 
-fn warn(warning: Warning) {
+pub fn warn(warning: Warning) {
     println!("appliance-rt: {warning}");
 }
 
@@ -95,7 +97,9 @@ fn warn(warning: Warning) {
 pub extern "C" fn boot(magic: u32, information: u32) -> ! {
     let entered = clock::now();
     interrupts::prepare();
-    console::initialise();
+    let loaded = loader::read(magic, information);
+    let rsdp = loaded.as_ref().ok().and_then(|loaded| loader::quiet_rsdp(&loaded.handoff, COMMAND_LINE));
+    let console = console::start(rsdp);
     assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
     pic::mask();
 
@@ -107,22 +111,11 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         build_id_note: image::build_id(),
     });
 
-    let capabilities = Capabilities::read();
-    let tsc_hz = clock::calibrate(capabilities.tsc_hz);
-    match tsc_hz {
-        Some(hz) => {
-            if !entry.runtime.set_tsc_hz(hz) {
-                println!("appliance-rt: {hz} Hz of the time-stamp counter is not plausible");
-            }
-        }
-        None => println!("appliance-rt: no interval timer: waits take longer than they should"),
-    }
-
-    let loaded = match loader::read(magic, information) {
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => panic!("{error}"),
     };
-    let shared = publish(survey(&loaded, capabilities, tsc_hz, entered));
+    let shared = publish(survey(&loaded, console, entered));
     let machine = &shared.machine;
     if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
         panic!("{error}");
@@ -136,7 +129,7 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 }
 
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
-fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     let handoff = &loaded.handoff;
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
     let Some(information) = Information::at(&BootView, handoff.information) else {
@@ -167,6 +160,7 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     let mut cpus = [UNUSED_CPU; CPUS];
     let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
     let found = read_madt(rsdp, &mut cpus, &map);
+    let timers = Timers::find(rsdp);
     if let Some(register) = reset::find(rsdp, &map) {
         entry.runtime.set_reset_register(register);
     }
@@ -176,6 +170,7 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
 
+    let capabilities = Capabilities::read();
     let mut local = LocalApic::of_this_cpu();
     let count = first_cpu_first(&mut cpus, found, local.id());
     let cpus = &cpus[..count];
@@ -201,9 +196,8 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     let Some(first_stack) = memory.bytes(count as u64 * GuardedStacks::STRIDE, page::SIZE) else { short() };
     let stacks = GuardedStacks::new(first_stack, count);
 
-    let screen = handoff.framebuffer;
-    let Ok(root) =
-        build_tables(&mut memory, &map, &stacks, trampoline, screen, local, capabilities.no_execute)
+    let devices = Devices { local, framebuffer: handoff.framebuffer, uart: console.range() };
+    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, &devices, capabilities.no_execute)
     else {
         short()
     };
@@ -216,6 +210,8 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     // SAFETY: the tables map all memory one to one as the boot tables did, and the image by its segments; the page below
     // each stack, page 0 and the trampoline's writability are given up, and nothing uses them.
     unsafe { cpu::load_page_tables(root, capabilities.no_execute) };
+    console.finish();
+    let tsc_hz = clock::calibrate(&timers, entry.runtime);
 
     let machine = Machine {
         command_line: core::str::from_utf8(command_line).unwrap_or_else(|_| {
@@ -270,20 +266,26 @@ fn first_cpu_first(cpus: &mut [Cpu], count: usize, own: u32) -> usize {
     }
 }
 
+/// Registers and memory of devices that are mapped wherever they are.
+struct Devices {
+    local: LocalApic,
+    framebuffer: Option<Framebuffer>,
+    uart: Option<Range<u64>>,
+}
+
 /// The final page tables: their root.
 fn build_tables(
     memory: &mut BootMemory,
     map: &[Region],
     stacks: &GuardedStacks,
     trampoline: Option<u64>,
-    framebuffer: Option<Framebuffer>,
-    local: LocalApic,
+    devices: &Devices,
     no_execute: bool,
 ) -> Result<u64, paging::OutOfTables> {
-    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 9 }>::new();
+    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 10 }>::new();
     let mut add = |start, end, attributes: Attributes| {
         let attributes = if no_execute { attributes } else { attributes.without_no_execute() };
-        // The capacity holds every region and the nine others below.
+        // The capacity holds every region and the ten others below.
         let _ = mappings.push(Mapping::new(start, end, attributes));
     };
     // What the memory map does not call memory may be device registers: the local APIC, the I/O APIC, PCI.
@@ -291,11 +293,14 @@ fn build_tables(
     for region in map.iter().filter(|region| region.kind.is_memory()) {
         add(region.start, region.end, Attributes::DATA);
     }
-    if let Some(screen) = framebuffer {
+    if let Some(screen) = devices.framebuffer {
         add(screen.base, screen.base.saturating_add(screen.bytes), Attributes::DEVICE);
     }
-    if let LocalApic::Xapic(base) = local {
+    if let LocalApic::Xapic(base) = devices.local {
         add(base, base + page::SIZE, Attributes::DEVICE);
+    }
+    if let Some(range) = &devices.uart {
+        add(range.start, range.end, Attributes::DEVICE);
     }
     add(0, page::SIZE, Attributes::UNMAPPED);
     if let Some(start) = trampoline {

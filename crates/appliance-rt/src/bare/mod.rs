@@ -3,6 +3,7 @@
 mod apic;
 mod boot;
 mod clock;
+mod console;
 mod cpu;
 mod directory;
 mod image;

@@ -9,6 +9,7 @@ mod boot_paths;
 mod bring_your_own_boot;
 mod buttons;
 mod cargo_tests;
+mod consoles;
 mod contain_zone;
 mod deny;
 mod docs;
@@ -77,6 +78,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
     Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
+    Lane { name: "consoles", about: "the console is where ACPI says, or nowhere: COM2, memory above 4 GiB, no serial port", needs: EMULATOR, run: consoles::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
     Lane { name: "screens", about: "the panic screen says what the record says; without one nothing is lost", needs: EMULATOR, run: screens::run },
