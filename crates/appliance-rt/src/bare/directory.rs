@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// What `started_cpu` reads. Written by the first CPU alone, and but for the stacks before it starts any other.
 ///
-/// Relaxed is enough everywhere: all stores before a start-up IPI are visible to the CPU that it starts (see
-/// `LocalApic::send`).
+/// Relaxed is enough everywhere: all stores before a start-up IPI are visible to the CPU that it starts. In xAPIC mode the
+/// IPI is itself a store, which leaves after them (SDM vol. 3A, Memory Ordering); in x2APIC mode `LocalApic::send` fences.
 #[repr(C)]
 pub struct Directory {
     pub(super) apic_ids: AtomicPtr<u32>,
