@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+pub mod carrier;
 pub mod efi_memory;
 pub mod handoff;
 pub mod load_options;

@@ -79,6 +79,7 @@ pub use frame::TrapFrame;
 pub use image::Image;
 pub use nmi_source::{Board, ExternalNmi, Policies, Policy, Source};
 pub use ready::{NotReady, ReadyCpu};
+pub use reset::ResetRegister;
 pub use runtime::{Runtime, SetupError};
 pub use shootdown::{ShootdownError, StopReport};
 pub use stop_path::StopCallback;

@@ -4,6 +4,7 @@ use crate::block::{CpuBlock, InterruptStacks, ReportStack};
 use crate::clock::CLOCK;
 use crate::config::{Config, FinalAction};
 use crate::image::{self, Image};
+use crate::reset::ResetRegister;
 use crate::slot::{Basic, Slot};
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -32,6 +33,8 @@ pub struct Runtime {
     external_nmi: AtomicU8,
     /// 0: as configured; 1: halt; 2: reset; else the address of an `fn() -> !`.
     final_action: AtomicU64,
+    /// A [`ResetRegister`] as a word, or 0.
+    reset_register: AtomicU64,
 }
 
 /// When the owner passed each point of its part, in ticks of its time-stamp counter; 0 where it did not.
@@ -130,6 +133,7 @@ impl Runtime {
             taken_over: AtomicBool::new(false),
             external_nmi: AtomicU8::new(ROUTE_AS_CONFIGURED),
             final_action: AtomicU64::new(AS_CONFIGURED),
+            reset_register: AtomicU64::new(0),
         }
     }
 
@@ -232,6 +236,19 @@ impl Runtime {
                 FinalAction::Custom(unsafe { core::mem::transmute::<usize, fn() -> !>(address as usize) })
             }
         }
+    }
+
+    /// The register that [`FinalAction::Reset`] writes first, before it tries what every PC has: the one that ACPI's FADT
+    /// names. Normal context, at boot.
+    pub fn set_reset_register(&self, register: ResetRegister) {
+        // Relaxed: the word is all there is to know.
+        self.reset_register.store(register.to_word(), Ordering::Relaxed);
+    }
+
+    /// For one attempt: a write that faulted or did nothing is not repeated by whoever comes after.
+    pub(crate) fn take_reset_register(&self) -> Option<ResetRegister> {
+        // Relaxed: as above.
+        ResetRegister::from_word(self.reset_register.swap(0, Ordering::Relaxed))
     }
 
     /// Takes this CPU offline on purpose: nothing is sent to it until [`unpark`](Self::unpark). False when it is being

@@ -96,7 +96,7 @@ impl Runtime {
                     }
                 });
                 // SAFETY: every other CPU is contained or given up, and the record has left: this is the end asked for.
-                unsafe { reset::reset(&CLOCK) }
+                unsafe { reset::reset(self.take_reset_register(), &CLOCK) }
             }
         }
     }
@@ -107,7 +107,7 @@ impl Runtime {
             // SAFETY: CPL 0, nothing left to do.
             FinalAction::Halt | FinalAction::Custom(_) => unsafe { cpu::halt_forever() },
             // SAFETY: as in `end`. The boards' own ways were tried, or are what failed.
-            FinalAction::Reset => unsafe { reset::reset(&CLOCK) },
+            FinalAction::Reset => unsafe { reset::reset(self.take_reset_register(), &CLOCK) },
         }
     }
 

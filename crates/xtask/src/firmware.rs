@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::process;
-use crate::tools::{self, FIRMWARE_TARGET};
+use crate::tools::{self, EFI_TARGET, FIRMWARE_TARGET};
 use crate::workspace::{Package, Workspace};
 
 /// The folders whose packages are firmware.
@@ -19,7 +19,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 pub struct Image {
     /// The ELF with its debug information, which the post-mortem reads.
     pub elf: PathBuf,
-    /// What the emulator boots: the ELF, or what `cargo xtask image` makes of it.
+    /// What the emulator boots: the ELF, or what [`crate::bootable`] makes of it.
     pub boot: PathBuf,
 }
 
@@ -83,6 +83,15 @@ fn build_for(
     command.envs(setting);
     process::run(&command, BUILD_LIMIT)?.ok()?;
     built_for(workspace, name, target)
+}
+
+/// Builds the EFI application that carries a firmware in its bootable file, as `cargo efi-loader` does.
+pub fn build_efi_loader(workspace: &Workspace) -> Result<PathBuf> {
+    tools::RUST_EFI_TARGET.require()?;
+    let mut command = workspace.cargo();
+    command.arg("efi-loader");
+    process::run(&command, BUILD_LIMIT)?.ok()?;
+    Ok(workspace.target.join(EFI_TARGET).join("firmware").join("panic-smp-efi-loader.efi"))
 }
 
 /// The image called `name`, as the last build left it.

@@ -28,6 +28,8 @@ pub const SAID_SUCCESS: i32 = 0x10 << 1 | 1;
 pub struct Options {
     /// Number of CPUs.
     pub smp: u32,
+    /// How many of them the guest is to arm: all, unless its tables hide some.
+    pub armed: u32,
     /// The firmware's command line. A medium other than [`Medium::Kernel`] brings its own.
     pub cmdline: String,
     /// What the machine starts with.
@@ -53,6 +55,7 @@ impl Options {
     pub fn new(smp: u32, cmdline: &str) -> Options {
         Options {
             smp,
+            armed: smp,
             cmdline: cmdline.to_owned(),
             firmware: Firmware::Bios,
             medium: Medium::Kernel,

@@ -1,5 +1,7 @@
 //! Everything a person or CI types: `cargo xtask` alone lists it.
 
+mod acpi_tables;
+mod bootable;
 mod commands;
 mod dump;
 mod error;

@@ -106,7 +106,7 @@ pub fn run(image: &Image, options: &Options, press: Press, files: &Files) -> Res
 fn drive(mut machine: Machine, options: &Options, press: Press) -> Result<(Option<Duration>, Ended)> {
     let mut armed = None;
     if let Press::AfterArmed(delay) = press {
-        armed = Some(machine.wait_for_line(&armed_line(options.smp), options.limit)?);
+        armed = Some(machine.wait_for_line(&armed_line(options.armed), options.limit)?);
         // Not a wait: the moment of the press is the input of the run.
         std::thread::sleep(delay);
         machine.press()?;

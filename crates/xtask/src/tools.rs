@@ -9,6 +9,8 @@ use crate::{grub, media, process};
 
 /// The target of every firmware package.
 pub const FIRMWARE_TARGET: &str = "x86_64-unknown-none";
+/// The target of the EFI loader.
+pub const EFI_TARGET: &str = "x86_64-unknown-uefi";
 
 /// How a tool is got.
 enum Source {
@@ -122,6 +124,15 @@ pub const RUST_TARGET: Tool = Tool {
     for_single_checks: false,
 };
 
+/// The EFI loader's target for the pinned toolchain.
+pub const RUST_EFI_TARGET: Tool = Tool {
+    name: EFI_TARGET,
+    purpose: "the EFI loader's Rust target",
+    present: || rustup_lists(&["target", "list", "--installed"], EFI_TARGET),
+    source: Source::Rustup(&["target", "add", EFI_TARGET]),
+    for_single_checks: false,
+};
+
 /// The linter.
 pub const CLIPPY: Tool = Tool {
     name: "clippy",
@@ -161,6 +172,7 @@ pub const ALL: &[&Tool] = &[
     &GDB,
     &GIT,
     &RUST_TARGET,
+    &RUST_EFI_TARGET,
     &CLIPPY,
     &RUSTFMT,
     &DENY,

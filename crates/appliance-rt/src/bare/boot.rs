@@ -16,7 +16,7 @@ use super::{
     cpu::{self, Capabilities, CpuTables},
     image, interrupts, loader,
     memory::{BOOT_LIMIT, BootMemory, BootView},
-    others, pic, trampoline,
+    others, pic, reset, trampoline,
 };
 use crate::{
     Entry, Machine, console,
@@ -162,6 +162,9 @@ fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, en
     let mut cpus = [UNUSED_CPU; CPUS];
     let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
     let found = read_cpus(rsdp, &mut cpus);
+    if let Some(register) = reset::find(rsdp, &map) {
+        entry.runtime.set_reset_register(register);
+    }
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
@@ -238,8 +241,7 @@ fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, en
 fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
-        .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
-        .and_then(Madt::new);
+        .and_then(|tables| tables.open(Madt::SIGNATURE, Madt::new, warn));
     let Some(madt) = madt else {
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return 0;

@@ -212,3 +212,12 @@ pub(crate) mod reset {
     /// Command: pulse output port bit 0, the processor's reset (on later chipsets: INIT).
     pub(crate) const KEYBOARD_PULSE_RESET: u8 = 0xFE;
 }
+
+pub(crate) mod pci {
+    /// Which four bytes of which function are at `CONFIG_DATA`. PCI Local Bus Specification 3.0, 3.2.2.3.2.
+    pub(crate) const CONFIG_ADDRESS: u16 = 0xCF8;
+    /// The first of four ports.
+    pub(crate) const CONFIG_DATA: u16 = 0xCFC;
+    /// In `CONFIG_ADDRESS`: accesses to `CONFIG_DATA` are configuration accesses.
+    pub(crate) const ENABLE: u32 = 1 << 31;
+}

@@ -2,7 +2,8 @@
 
 mod bench;
 mod demo;
-pub mod image;
+pub mod dist;
+mod image;
 pub mod mutants;
 mod overview;
 mod run;
@@ -30,6 +31,8 @@ enum Command {
     Run(run::Args),
     /// Write the bootable file of an example
     Image(image::Args),
+    /// Write every example's bootable file, symbols, checksums and iPXE scripts
+    Dist(dist::Args),
     /// Everything CI runs, in named lanes
     Test(test::Args),
     /// Many free-running runs with the button pressed; outcomes in a table
@@ -48,6 +51,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Some(Command::Demo(args)) => demo::run(&workspace, &args),
         Some(Command::Run(args)) => run::run(&workspace, &args),
         Some(Command::Image(args)) => image::run(&workspace, &args),
+        Some(Command::Dist(args)) => dist::run(&workspace, &args),
         Some(Command::Test(args)) => test::run(&workspace, &args),
         Some(Command::Soak(args)) => soak::run(&workspace, &args),
         Some(Command::Bench(args)) => bench::run(&workspace, &args),

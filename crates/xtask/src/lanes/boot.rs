@@ -27,7 +27,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let folder = context.folder("boot", "bootable-file");
         let files = Files::prepare(&folder)?;
         let small = Image { boot: folder.join("nmi-button.img"), elf: image.elf.clone() };
-        crate::commands::image::write(&small, &small.boot)?;
+        crate::bootable::write(context.workspace, &small, &small.boot)?;
         pressed(&small, &Options::new(4, ""), &files).map(drop)
     });
 }
@@ -46,7 +46,7 @@ pub fn image(context: &Context, checks: &mut Checks) -> Option<Image> {
 /// or lost.
 pub fn pressed(image: &Image, options: &Options, files: &Files) -> Result<Run> {
     let run = session::run(image, options, Press::AfterArmed(Duration::ZERO), files)?;
-    none_lost(&run, options.smp)?;
+    none_lost(&run, options.armed)?;
     Ok(run)
 }
 

@@ -4,26 +4,19 @@
 //! tells a reset from the exit that the example makes without being told: so the words arrived.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
+use super::attempt::{self, Attempt, FILE, SCRIPT};
 use super::{Checks, Context, boot};
 use crate::error::{Error, Result};
-use crate::firmware::Image;
+use crate::grub;
 use crate::http::Server;
-use crate::machine::{Options, SAID_SUCCESS};
+use crate::machine::SAID_SUCCESS;
 use crate::media::{self, Client, Firmware, Medium, Network};
-use crate::session::Files;
 use crate::tools::{GRUB, GRUB_BIOS, GRUB_EFI, IPXE, OVMF, XORRISO};
-use crate::{commands, grub};
 
-const CPUS: u32 = 4;
-
-/// The name of the image on the boot server.
-const FILE: &str = "nmi-button.efi";
-
-/// The name of iPXE's script there.
-const SCRIPT: &str = "boot.ipxe";
+/// The lane's name.
+const NAME: &str = "boot-paths";
 
 /// The command line where the medium can pass one.
 const WORDS: &str = "nmi=all then=reset";
@@ -31,32 +24,30 @@ const WORDS: &str = "nmi=all then=reset";
 /// The emulator's exit status when the guest resets the machine (`-no-reboot`).
 const WAS_RESET: i32 = 0;
 
-/// Firmware that looks for boot media takes longer than QEMU's own loader.
-const LIMIT: Duration = Duration::from_secs(120);
-
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
-    let Some(image) = boot::image(context, checks) else { return };
-    let attempt = |name: &str| Attempt::prepare(&image, &context.folder("boot-paths", name));
+    let folder = context.folder(NAME, "image");
+    let Some(image) = attempt::image(context, checks, &folder) else { return };
+    let attempt = |name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
     let by_http = |name: &str, firmware: Firmware| {
         let attempt = attempt(name)?;
         let served = attempt.served()?;
         let server = Server::start(&served, None)?;
         write(&served.join(SCRIPT), &media::ipxe_script(&server.url(FILE), WORDS))?;
         let network = attempt.network(served.clone(), SCRIPT, Client::Ipxe);
-        attempt.boot(firmware, Medium::Network(network.clone()), Words::Passed)?;
+        by(&attempt, firmware, Medium::Network(network.clone()), Words::Passed)?;
         asked(&network, SCRIPT)?;
         fetched(&server, &served.join(FILE))
     };
 
     checks
-        .check("kernel", || attempt("kernel")?.boot(Firmware::Bios, Medium::Kernel, Words::Passed).map(drop));
+        .check("kernel", || by(&attempt("kernel")?, Firmware::Bios, Medium::Kernel, Words::Passed).map(drop));
     checks.check_with(&[&IPXE], "bios-ipxe-tftp", || {
         let attempt = attempt("bios-ipxe-tftp")?;
         let served = attempt.served()?;
         write(&served.join(SCRIPT), &media::ipxe_script(FILE, WORDS))?;
         let network = attempt.network(served, SCRIPT, Client::Ipxe);
-        attempt.boot(Firmware::Bios, Medium::Network(network.clone()), Words::Passed)?;
+        by(&attempt, Firmware::Bios, Medium::Network(network.clone()), Words::Passed)?;
         asked(&network, SCRIPT)?;
         asked(&network, FILE)
     });
@@ -65,33 +56,33 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let attempt = attempt("bios-grub")?;
         let disc = attempt.folder.join("disc.iso");
         grub::rescue_disc(&attempt.image.boot, WORDS, &attempt.new_folder("disc")?, &disc)?;
-        attempt.boot(Firmware::Bios, Medium::Cdrom(disc), Words::Passed).map(drop)
+        by(&attempt, Firmware::Bios, Medium::Cdrom(disc), Words::Passed).map(drop)
     });
     checks.check_with(&[&OVMF], "uefi-esp", || {
         let attempt = attempt("uefi-esp")?;
         let esp = attempt.new_folder("esp")?;
         attempt.copy_image(&esp.join(media::ESP_DEFAULT))?;
-        attempt.boot(Firmware::ovmf(), Medium::Folder(esp), Words::None).map(drop)
+        by(&attempt, Firmware::ovmf(), Medium::Folder(esp), Words::None).map(drop)
     });
     checks.check_with(&[&OVMF], "uefi-shell", || {
         let attempt = attempt("uefi-shell")?;
         let esp = attempt.new_folder("esp")?;
         attempt.copy_image(&esp.join(media::ESP_IMAGE))?;
         write(&esp.join("startup.nsh"), &media::startup_script(WORDS))?;
-        attempt.boot(Firmware::ovmf(), Medium::Folder(esp), Words::Passed).map(drop)
+        by(&attempt, Firmware::ovmf(), Medium::Folder(esp), Words::Passed).map(drop)
     });
     checks.check_with(&[&OVMF, &IPXE], "uefi-ipxe-http", || by_http("uefi-ipxe-http", Firmware::ovmf()));
     checks.check_with(&[&OVMF], "uefi-pxe", || {
         let attempt = attempt("uefi-pxe")?;
         let network = attempt.network(attempt.served()?, FILE, Client::Firmware);
-        attempt.boot(Firmware::ovmf(), Medium::Network(network.clone()), Words::None)?;
+        by(&attempt, Firmware::ovmf(), Medium::Network(network.clone()), Words::None)?;
         asked(&network, FILE)
     });
     checks.check_with(&[&OVMF, &GRUB, &GRUB_EFI], "uefi-grub", || {
         let attempt = attempt("uefi-grub")?;
         let esp = attempt.new_folder("esp")?;
         grub::chainload_partition(&attempt.image.boot, WORDS, &esp)?;
-        let serial = attempt.boot(Firmware::ovmf(), Medium::Folder(esp), Words::Passed)?;
+        let serial = by(&attempt, Firmware::ovmf(), Medium::Folder(esp), Words::Passed)?;
         if String::from_utf8_lossy(&serial).contains("GRUB") {
             return Ok(());
         }
@@ -106,66 +97,19 @@ enum Words {
     None,
 }
 
-/// One way to boot, with its folder.
-struct Attempt {
-    /// Its `boot` is what `cargo xtask image` writes.
-    image: Image,
-    folder: PathBuf,
-    files: Files,
-}
-
-impl Attempt {
-    fn prepare(image: &Image, folder: &Path) -> Result<Attempt> {
-        let files = Files::prepare(folder)?;
-        let image = Image { boot: folder.join(FILE), elf: image.elf.clone() };
-        commands::image::write(&image, &image.boot)?;
-        Ok(Attempt { image, folder: folder.to_owned(), files })
+/// Boots, presses the button, and requires that no CPU is lost. Gives the serial log.
+fn by(attempt: &Attempt, firmware: Firmware, medium: Medium, words: Words) -> Result<Vec<u8>> {
+    let run = boot::pressed(&attempt.image, &attempt.options(firmware, medium, WORDS), &attempt.files)?;
+    let wanted = match words {
+        Words::Passed => WAS_RESET,
+        Words::None => SAID_SUCCESS,
+    };
+    if run.status != Some(wanted) {
+        let why =
+            format!("the emulator's exit status is {:?}, not {wanted}: other words arrived", run.status);
+        return Err(Error::Guest(why));
     }
-
-    /// Boots, presses the button, and requires that no CPU is lost. Gives the serial log.
-    fn boot(&self, firmware: Firmware, medium: Medium, words: Words) -> Result<Vec<u8>> {
-        let mut options = Options::new(CPUS, WORDS);
-        (options.firmware, options.medium, options.limit) = (firmware, medium, LIMIT);
-        let run = boot::pressed(&self.image, &options, &self.files)?;
-        let wanted = match words {
-            Words::Passed => WAS_RESET,
-            Words::None => SAID_SUCCESS,
-        };
-        if run.status != Some(wanted) {
-            let why =
-                format!("the emulator's exit status is {:?}, not {wanted}: other words arrived", run.status);
-            return Err(Error::Guest(why));
-        }
-        fs::read(&self.files.serial).map_err(Error::io(&self.files.serial))
-    }
-
-    /// A folder for a boot server, with the image.
-    fn served(&self) -> Result<PathBuf> {
-        let served = self.new_folder("served")?;
-        self.copy_image(&served.join(FILE))?;
-        Ok(served)
-    }
-
-    fn network(&self, served: PathBuf, bootfile: &str, client: Client) -> Network {
-        Network { served, bootfile: bootfile.to_owned(), client, capture: self.folder.join("packets.pcap") }
-    }
-
-    /// An empty folder: nothing of an earlier run may be booted.
-    fn new_folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.folder.join(name);
-        match fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&folder)(e)),
-            _ => {}
-        }
-        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        Ok(folder)
-    }
-
-    fn copy_image(&self, to: &Path) -> Result<()> {
-        let folder = to.parent().unwrap_or(to);
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        fs::copy(&self.image.boot, to).map(drop).map_err(Error::io(to))
-    }
+    fs::read(&attempt.files.serial).map_err(Error::io(&attempt.files.serial))
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Checks, Context};
 use crate::process;
-use crate::tools::FIRMWARE_TARGET;
+use crate::tools::{EFI_TARGET, FIRMWARE_TARGET};
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
@@ -16,7 +16,7 @@ pub fn fmt(context: &Context, checks: &mut Checks) {
 }
 
 /// The lane `clippy`: what builds on the host with all its tests, then what builds for the firmware's target, which
-/// brings the crates that firmware links with it.
+/// brings the crates that firmware links with it, then the EFI loader.
 pub fn clippy(context: &Context, checks: &mut Checks) {
     let mut host = context.workspace.cargo();
     host.args(["clippy", "--all-targets", "--", "-Dwarnings"]);
@@ -29,4 +29,8 @@ pub fn clippy(context: &Context, checks: &mut Checks) {
     }
     firmware.args(["--", "-Dwarnings"]);
     checks.check("firmware", || process::run(&firmware, LIMIT)?.ok().map(drop));
+
+    let mut loader = context.workspace.cargo();
+    loader.args(["clippy", "--target", EFI_TARGET, "--package", "panic-smp-efi-loader", "--", "-Dwarnings"]);
+    checks.check("efi-loader", || process::run(&loader, LIMIT)?.ok().map(drop));
 }

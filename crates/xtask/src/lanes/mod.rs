@@ -3,6 +3,7 @@
 //! A lane is one file here with one function, and one row in [`ALL`]. It adds named checks to [`Checks`]; each
 //! passed, failed with the reason and the command that replays it, or was skipped with the reason.
 
+mod attempt;
 mod boot;
 mod boot_paths;
 mod bring_your_own_boot;
@@ -16,6 +17,7 @@ mod firmware_build;
 mod gdb;
 mod harness;
 mod lint;
+mod machines;
 mod model;
 mod mutants;
 mod outside;
@@ -60,7 +62,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "edges", about: "who may depend on whom", needs: &[], run: edges::run },
     Lane { name: "readme", about: "the README shows examples/minimal, byte for byte", needs: &[], run: readme::run },
     Lane { name: "deny", about: "licences, versions, advisories", needs: &[&tools::DENY], run: deny::run },
-    Lane { name: "clippy", about: "lints, host and firmware", needs: &[&tools::CLIPPY, &tools::RUST_TARGET], run: lint::clippy },
+    Lane { name: "clippy", about: "lints, host and firmware", needs: &[&tools::CLIPPY, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: lint::clippy },
     Lane { name: "unit", about: "the unit and documentation tests of every host package", needs: &[], run: unit::run },
     Lane { name: "docs", about: "documentation without warnings", needs: &[], run: docs::run },
     Lane { name: "package", about: "every published package can be packed", needs: &[], run: package::run },
@@ -68,8 +70,9 @@ pub const ALL: &[Lane] = &[
     Lane { name: "firmware", about: "every firmware builds in one command", needs: &[&tools::RUST_TARGET], run: firmware_build::run },
     Lane { name: "contain-zone", about: "the linked images do on the panic path only what they may", needs: &[&tools::RUST_TARGET], run: contain_zone::run },
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
-    Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: EMULATOR, run: boot::run },
+    Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
+    Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
     Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
     Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
@@ -90,6 +93,7 @@ const EMULATOR: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET];
 const BOOT_MEDIA: &[&Tool] = &[
     &tools::QEMU,
     &tools::RUST_TARGET,
+    &tools::RUST_EFI_TARGET,
     &tools::OVMF,
     &tools::IPXE,
     &tools::GRUB,

@@ -1,0 +1,91 @@
+//! Where it cannot run: one line says why. None of these machines is silent.
+
+use std::fs;
+use std::time::Duration;
+
+use super::super::attempt::{Attempt, FILE, SCRIPT};
+use super::{Checks, Context, on_esp, prepare};
+use crate::error::{Error, Result};
+use crate::firmware::Image;
+use crate::http::Server;
+use crate::machine::{Machine, Options};
+use crate::media::{self, Client, Firmware, Medium};
+use crate::tools::{IPXE, OVMF};
+
+/// What start-up and the EFI loader say of an image that is not as it was written.
+const DAMAGED: &str = "panic-smp: the image is damaged";
+
+/// The checks.
+pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
+    checks.check("damaged-image", || {
+        let attempt = prepare(context, image, "damaged-image")?;
+        damage(&attempt)?;
+        says(&attempt, &attempt.options(Firmware::Bios, Medium::Kernel, ""), &[DAMAGED])
+    });
+    checks.check_with(&[&OVMF], "uefi-damaged-image", || {
+        let attempt = prepare(context, image, "uefi-damaged-image")?;
+        damage(&attempt)?;
+        says(&attempt, &on_esp(&attempt)?, &[DAMAGED])
+    });
+    for (name, firmware) in [("cut-short", Firmware::Bios), ("uefi-cut-short", Firmware::ovmf())] {
+        let tools = match firmware {
+            Firmware::Bios => [&IPXE].as_slice(),
+            Firmware::Uefi { .. } => &[&IPXE, &OVMF],
+        };
+        checks.check_with(tools, name, || {
+            let attempt = prepare(context, image, name)?;
+            let bytes = fs::metadata(&attempt.image.boot).map_err(Error::io(&attempt.image.boot))?.len();
+            cut_short(&attempt, firmware, bytes as usize * 3 / 4)
+        });
+    }
+    checks.check("32-bit-cpu", || {
+        let attempt = prepare(context, image, "32-bit-cpu")?;
+        let mut options = attempt.options(Firmware::Bios, Medium::Kernel, "");
+        options.extra = ["-cpu", "qemu32"].map(str::to_owned).into();
+        says(&attempt, &options, &["no 64-bit CPU"])
+    });
+    checks.check_with(&[&OVMF], "uefi-without-acpi", || {
+        let attempt = prepare(context, image, "uefi-without-acpi")?;
+        let mut options = on_esp(&attempt)?;
+        options.extra = ["-machine", "q35,acpi=off"].map(str::to_owned).into();
+        says(&attempt, &options, &["no ACPI table of CPUs: only this one runs"])
+    });
+}
+
+/// Boots, and waits for a line with all of `words`.
+pub fn says(attempt: &Attempt, options: &Options, words: &[&str]) -> Result<()> {
+    let machine = Machine::boot(&attempt.image.boot, options, &attempt.files.serial)?;
+    let what = format!("a line with `{}`", words.join("` and `"));
+    machine.wait_for(&what, options.limit, |line| words.iter().all(|word| line.contains(word)))?;
+    machine.end(Duration::ZERO).map(drop)
+}
+
+/// Flips one bit in the middle of the image's code.
+fn damage(attempt: &Attempt) -> Result<()> {
+    let (boot, elf) = (&attempt.image.boot, &attempt.image.elf);
+    let mut bytes = fs::read(boot).map_err(Error::io(boot))?;
+    let elf = fs::read(elf).map_err(Error::io(elf))?;
+    // The bootable file holds the ELF's loaded part somewhere; this piece of code occurs once in it.
+    let code = elf.get(0x8000..0x8040).unwrap_or_default();
+    let places: Vec<usize> =
+        bytes.windows(code.len().max(1)).enumerate().filter(|(_, w)| *w == code).map(|(at, _)| at).collect();
+    let &[at] = places.as_slice() else {
+        return Err(Error::Invalid(format!("the code is {} times in the image", places.len())));
+    };
+    bytes[at] ^= 0x10;
+    fs::write(boot, bytes).map_err(Error::io(boot))
+}
+
+/// Boots by iPXE from a web server that has only the first `bytes` of the image.
+fn cut_short(attempt: &Attempt, firmware: Firmware, bytes: usize) -> Result<()> {
+    let served = attempt.served()?;
+    let server = Server::start(&served, Some((FILE, bytes)))?;
+    let script = served.join(SCRIPT);
+    fs::write(&script, media::ipxe_script(&server.url(FILE), "")).map_err(Error::io(&script))?;
+    let network = attempt.network(served, SCRIPT, Client::Ipxe);
+    says(attempt, &attempt.options(firmware, Medium::Network(network), ""), &[DAMAGED])?;
+    match server.requests().as_slice() {
+        [request] if request.sent == bytes as u64 => Ok(()),
+        requests => Err(Error::Guest(format!("the server was asked: {requests:?}"))),
+    }
+}

@@ -1,0 +1,52 @@
+//! nmi-button on machines that are not the reference machine: little and much memory, ACPI tables that lie, and machines
+//! and images on which it cannot run, where it says so.
+
+mod broken;
+mod tables;
+
+use super::attempt::{self, Attempt};
+use super::{Checks, Context, boot};
+use crate::error::Result;
+use crate::firmware::Image;
+use crate::machine::Options;
+use crate::media::{self, Firmware, Medium};
+use crate::tools::OVMF;
+
+/// The lane's name.
+const NAME: &str = "machines";
+
+/// Memory sizes in MiB: little, all of it below the hole for devices, and a part of it above 4 GiB.
+const MEMORY_MIB: [u32; 3] = [128, 3072, 5120];
+
+/// The lane.
+pub fn run(context: &Context, checks: &mut Checks) {
+    let folder = context.folder(NAME, "image");
+    let Some(image) = attempt::image(context, checks, &folder) else { return };
+    for memory_mib in MEMORY_MIB {
+        let name = format!("{memory_mib}-mib");
+        checks.check(&name, || {
+            let attempt = prepare(context, &image, &name)?;
+            let options = attempt.options(Firmware::Bios, Medium::Kernel, "");
+            boot::pressed(&attempt.image, &Options { memory_mib, ..options }, &attempt.files).map(drop)
+        });
+        let name = format!("uefi-{memory_mib}-mib");
+        checks.check_with(&[&OVMF], &name, || {
+            let attempt = prepare(context, &image, &name)?;
+            let options = on_esp(&attempt)?;
+            boot::pressed(&attempt.image, &Options { memory_mib, ..options }, &attempt.files).map(drop)
+        });
+    }
+    tables::run(context, checks, &image);
+    broken::run(context, checks, &image);
+}
+
+fn prepare(context: &Context, image: &Image, name: &str) -> Result<Attempt> {
+    Attempt::prepare(image, &context.folder(NAME, name))
+}
+
+/// A UEFI machine that boots the attempt's image from an EFI system partition.
+fn on_esp(attempt: &Attempt) -> Result<Options> {
+    let esp = attempt.new_folder("esp")?;
+    attempt.copy_image(&esp.join(media::ESP_DEFAULT))?;
+    Ok(attempt.options(Firmware::ovmf(), Medium::Folder(esp), ""))
+}

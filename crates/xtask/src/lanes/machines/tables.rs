@@ -1,0 +1,116 @@
+//! ACPI tables that lie: start-up warns, and the machine works with the CPUs that are there.
+
+use super::super::attempt::{Attempt, CPUS};
+use super::{Checks, Context, boot, broken, prepare};
+use crate::acpi_tables::{self, Fault, entry_without_length, local_apic, local_x2apic};
+use crate::error::{Error, Result};
+use crate::firmware::Image;
+use crate::machine::Options;
+use crate::media::{Firmware, Medium};
+use crate::serial;
+
+/// A table of CPUs that is not true.
+struct Lie {
+    name: &'static str,
+    entries: fn() -> Vec<Vec<u8>>,
+    fault: Fault,
+    /// How many CPUs are there to be armed for one that reads what it is told.
+    armed: u32,
+    /// What start-up has to say about it, if anything.
+    warning: Option<&'static str>,
+}
+
+/// Bigger than any machine that there is, and than the 64 CPUs of the example.
+const MANY: u32 = 1000;
+
+const LIES: &[Lie] = &[
+    Lie {
+        name: "1000-slots-of-4-cpus",
+        entries: || (0..MANY).map(|id| local_x2apic(id, id < CPUS)).collect(),
+        fault: Fault::None,
+        armed: CPUS,
+        warning: None,
+    },
+    Lie {
+        name: "duplicate-apic-ids",
+        entries: || cpus().chain([local_apic(2, true), local_x2apic(3, true)]).collect(),
+        fault: Fault::None,
+        armed: CPUS,
+        warning: Some("APIC id 2 is listed twice"),
+    },
+    Lie {
+        name: "bad-checksum",
+        entries: || cpus().collect(),
+        fault: Fault::MadtChecksum,
+        armed: CPUS,
+        warning: Some("APIC has a wrong checksum"),
+    },
+    Lie {
+        name: "bad-rsdp",
+        entries: || cpus().take(1).collect(),
+        fault: Fault::RsdpChecksum,
+        // The machine's own tables are found instead.
+        armed: CPUS,
+        warning: Some("bad RSDP at 0x1c000000"),
+    },
+    Lie {
+        name: "entry-without-length",
+        entries: || cpus().take(2).chain([entry_without_length()]).chain(cpus().skip(2)).collect(),
+        fault: Fault::None,
+        // What follows such an entry cannot be found.
+        armed: 2,
+        warning: Some("has an impossible length"),
+    },
+    Lie {
+        name: "root-lists-itself",
+        entries: || cpus().collect(),
+        fault: Fault::RootListsItself,
+        armed: CPUS,
+        warning: None,
+    },
+    Lie {
+        name: "this-cpu-is-not-listed",
+        entries: || cpus().skip(1).collect(),
+        fault: Fault::None,
+        armed: CPUS,
+        warning: Some("does not list this CPU"),
+    },
+];
+
+/// The checks.
+pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
+    for lie in LIES {
+        checks.check(lie.name, || {
+            let attempt = prepare(context, image, lie.name)?;
+            let options = Options { armed: lie.armed, ..told(&attempt, &(lie.entries)(), lie.fault)? };
+            boot::pressed(&attempt.image, &options, &attempt.files)?;
+            let log = std::fs::read(&attempt.files.serial).map_err(Error::io(&attempt.files.serial))?;
+            match lie.warning {
+                Some(warning) if !serial::lines(&log).any(|line| line.contains(warning)) => {
+                    Err(Error::Guest(format!("nobody was told `{warning}`")))
+                }
+                _ => Ok(()),
+            }
+        });
+    }
+    let name = "1000-cpus";
+    checks.check(name, || {
+        let attempt = prepare(context, image, name)?;
+        let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
+        let options = told(&attempt, &entries, Fault::None)?;
+        broken::says(&attempt, &options, &["holds 64 CPUs", "can have 1000"])
+    });
+}
+
+/// The CPUs that the machine has.
+fn cpus() -> impl Iterator<Item = Vec<u8>> {
+    (0..CPUS as u8).map(|id| local_apic(id, true))
+}
+
+/// A machine that is told where to find tables with these entries.
+fn told(attempt: &Attempt, entries: &[Vec<u8>], fault: Fault) -> Result<Options> {
+    let words = format!("acpi_rsdp={:#x}", acpi_tables::ADDRESS);
+    let mut options = attempt.options(Firmware::Bios, Medium::Kernel, &words);
+    options.extra = acpi_tables::place(&acpi_tables::blob(entries, fault), &attempt.folder.join("tables"))?;
+    Ok(options)
+}
