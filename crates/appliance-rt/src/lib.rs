@@ -46,9 +46,11 @@ pub mod multiboot;
 pub mod paging;
 pub mod registers;
 pub mod reset;
+mod vga_text;
 
 #[cfg(target_os = "none")]
 pub use bare::set_interrupt_entry;
 pub use boot_handoff::{Framebuffer, PixelFormat};
 pub use entry::{__no_preparation, Entry};
 pub use machine::{Machine, idle};
+pub use vga_text::VgaText;

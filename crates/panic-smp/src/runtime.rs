@@ -4,6 +4,7 @@ use crate::block::{CpuBlock, InterruptStacks, ReportStack};
 use crate::clock::CLOCK;
 use crate::config::{Config, FinalAction};
 use crate::image::{self, Image};
+use crate::report::Fates;
 use crate::reset::ResetRegister;
 use crate::slot::{Basic, Slot};
 use core::cell::UnsafeCell;
@@ -30,6 +31,8 @@ pub struct Runtime {
     pub(crate) stopping_vector: AtomicU64,
     /// The owner is not the CPU that won: that one died.
     pub(crate) taken_over: AtomicBool,
+    /// What became of the record of the panic, or of the last one before.
+    pub(crate) record_fates: Fates,
     external_nmi: AtomicU8,
     /// 0: as configured; 1: halt; 2: reset; else the address of an `fn() -> !`.
     final_action: AtomicU64,
@@ -131,6 +134,7 @@ impl Runtime {
             uncontained: AtomicU32::new(0),
             stopping_vector: AtomicU64::new(0),
             taken_over: AtomicBool::new(false),
+            record_fates: Fates::new(),
             external_nmi: AtomicU8::new(ROUTE_AS_CONFIGURED),
             final_action: AtomicU64::new(AS_CONFIGURED),
             reset_register: AtomicU64::new(0),

@@ -74,6 +74,7 @@ impl Runtime {
             }
             Stage::Report => report::text(self, me, level),
             Stage::Record => report::record(self, me, level),
+            Stage::Screen => report::screens(self, me, level),
             Stage::Hooks => self.config.hooks.iter().for_each(|hook| hook()),
             Stage::Final => self.end(me),
             Stage::Done => self.done(),

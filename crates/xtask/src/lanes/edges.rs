@@ -23,10 +23,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("panic-smp-efi-loader", &["panic-smp-boot-handoff"]),
     ("panic-smp", &["panic-smp-stop-protocol", "panic-smp-crash-record", "panic-smp-nmi-source"]),
     ("panic-smp-critical-section", &[]),
+    ("panic-smp-screen", &["panic-smp"]),
     ("panic-smp-appliance-rt", &["panic-smp", "panic-smp-boot-handoff", "panic-smp-firmware-tables"]),
     ("panic-smp-linker", &[]),
     ("panic-smp-postmortem", &["panic-smp-stop-protocol", "panic-smp-crash-record"]),
-    ("panic-smp-xtask", &["panic-smp-boot-handoff", "panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-stop-protocol"]),
+    ("panic-smp-xtask", &["panic-smp-boot-handoff", "panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-screen", "panic-smp-stop-protocol"]),
 ];
 
 /// What a board may name.

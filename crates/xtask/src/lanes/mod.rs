@@ -28,6 +28,7 @@ mod readme;
 mod registers;
 mod replay;
 mod scenarios;
+mod screens;
 mod single_step;
 mod soak;
 mod unit;
@@ -78,6 +79,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
+    Lane { name: "screens", about: "the panic screen says what the record says; without one nothing is lost", needs: EMULATOR, run: screens::run },
     Lane { name: "gdb", about: "a plain gdb opens the core", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB], run: gdb::run },
     Lane { name: "registers", about: "the record holds the registers that each CPU had, as gdb and the emulator tell them", needs: DEBUGGER, run: registers::run },
     Lane { name: "single-step", about: "a second NMI at every instruction of the save path loses nothing", needs: DEBUGGER, run: single_step::run },
