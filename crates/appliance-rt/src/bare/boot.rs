@@ -234,13 +234,19 @@ fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, en
     Shared { machine, tables: &raw mut *tables, enabled, entered }
 }
 
-/// The CPUs of the MADT.
+/// The CPUs of the MADT. Where it is damaged or missing there may be others, which firmware left in a state of its own.
 fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
+    let runtime = APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry.runtime;
+    let warn = |warning| {
+        runtime.expect_undeclared_cpus();
+        warn(warning);
+    };
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
         .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
         .and_then(Madt::new);
     let Some(madt) = madt else {
+        runtime.expect_undeclared_cpus();
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return 0;
     };
