@@ -31,7 +31,7 @@
 //! 6. `main` runs on each CPU as soon as it is ready there, and on the first CPU once all are.
 //!
 //! Nothing here is needed by panic-smp. The `README.md` says what a start-up of your own has to do; the modules
-//! [`descriptor`], [`memory_map`], [`multiboot`] and [`paging`] are without hardware and may help with it.
+//! [`descriptor`], [`memory_map`], [`multiboot`], [`paging`] and [`reset`] are without hardware and may help with it.
 #![no_std]
 
 #[cfg(target_os = "none")]
@@ -45,9 +45,12 @@ pub mod memory_map;
 pub mod multiboot;
 pub mod paging;
 pub mod registers;
+pub mod reset;
+mod vga_text;
 
 #[cfg(target_os = "none")]
 pub use bare::set_interrupt_entry;
 pub use boot_handoff::{Framebuffer, PixelFormat};
 pub use entry::{__no_preparation, Entry};
 pub use machine::{Machine, idle};
+pub use vga_text::VgaText;

@@ -10,7 +10,7 @@ use boot_handoff::Framebuffer;
 use firmware_tables::Rsdp;
 use panic_smp::CpuIndex;
 
-use crate::{command_line, memory_map::Region, paging::GuardedStacks};
+use crate::{VgaText, command_line, memory_map::Region, paging::GuardedStacks};
 
 /// The machine, as `main` gets it. Lives for ever; every method may be called on any CPU in normal or interrupt context.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct Machine {
     pub(crate) rsdp: Option<Rsdp>,
     pub(crate) framebuffer: Option<Framebuffer>,
     pub(crate) tsc_hz: Option<u64>,
+    pub(crate) vga_text: Option<VgaText>,
     pub(crate) all_started: AtomicBool,
 }
 
@@ -148,6 +149,12 @@ impl Machine {
         self.tsc_hz
     }
 
+    /// The text mode in which a BIOS left the display, if it says that there is one.
+    #[must_use]
+    pub const fn vga_text(&self) -> Option<VgaText> {
+        self.vga_text
+    }
+
     /// Idles this CPU for ever: see [`idle`].
     pub fn idle(&self) -> ! {
         idle()
@@ -183,6 +190,7 @@ mod tests {
             rsdp: None,
             framebuffer: None,
             tsc_hz: None,
+            vga_text: None,
             all_started: AtomicBool::new(true),
         };
         assert_eq!(machine.option("nmi"), Some("all"));

@@ -142,6 +142,25 @@ pub mod low_memory {
     pub const OPTION_ROMS: u64 = 0xc_0000;
 }
 
+/// The video part of the BIOS data area (Microsoft Knowledge Base, article 120565, "Format of BIOS Data Segment at
+/// segment 40h"; rows: IBM's EGA and later), and the modes that it names.
+pub mod bios_video {
+    /// Byte: the mode of the display.
+    pub const MODE: u64 = 0x449;
+    /// Word: columns of a text mode.
+    pub const COLUMNS: u64 = 0x44a;
+    /// Word: where the page that is seen begins in the memory of the mode, in bytes.
+    pub const PAGE_START: u64 = 0x44e;
+    /// Byte: rows of a text mode, less one; 0 before the EGA.
+    pub const LAST_ROW: u64 = 0x484;
+    /// Text in 80 columns, without and with colour.
+    pub const TEXT_MODES: [u8; 2] = [2, 3];
+    /// Start of the memory of those modes.
+    pub const TEXT_MEMORY: u64 = 0xb_8000;
+    /// Bytes of it.
+    pub const TEXT_BYTES: u64 = 0x8000;
+}
+
 /// The 8259 pair, as on the PC/AT (Intel 8259A data sheet).
 pub mod pic {
     /// Command port of the first; its data port follows.

@@ -1,6 +1,6 @@
 //! The Root System Description Pointer.
 
-use crate::{PhysicalMemory, Warning, bytes};
+use crate::{PhysicalMemory, Warning, bytes, warning::Limited};
 
 /// Where the root tables are (ACPI 6.5, 5.2.5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,8 @@ const BIOS_LENGTH: usize = 0x2_0000;
 impl Rsdp {
     /// Looks for the RSDP where PC firmware puts it: the first KiB of the extended BIOS data area, then
     /// 0xE0000 to 0xFFFFF (ACPI 6.5, 5.2.5.1). Under UEFI it is in the configuration table instead: see [`Rsdp::at`].
-    pub fn search<M: PhysicalMemory>(memory: &M, mut warn: impl FnMut(Warning)) -> Option<Self> {
+    pub fn search<M: PhysicalMemory>(memory: &M, warn: impl FnMut(Warning)) -> Option<Self> {
+        let mut warn = Limited::new(warn);
         let ebda = memory
             .read(EBDA_SEGMENT, 2)
             .and_then(|word| bytes::u16(word, 0))
@@ -91,7 +92,7 @@ impl Rsdp {
     }
 }
 
-fn search_area(start: u64, area: &[u8], warn: &mut impl FnMut(Warning)) -> Option<Rsdp> {
+fn search_area(start: u64, area: &[u8], warn: &mut Limited<impl FnMut(Warning)>) -> Option<Rsdp> {
     for (index, chunk) in area.chunks(ALIGNMENT).enumerate() {
         if !chunk.starts_with(SIGNATURE) {
             continue;
@@ -100,7 +101,7 @@ fn search_area(start: u64, area: &[u8], warn: &mut impl FnMut(Warning)) -> Optio
         if let Some(found) = area.get(offset..).and_then(Rsdp::parse) {
             return Some(found);
         }
-        warn(Warning::BadRsdp { address: start.saturating_add(offset as u64) });
+        warn.warn(Warning::BadRsdp { address: start.saturating_add(offset as u64) });
     }
     None
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{PhysicalMemory, Rsdp, Warning, bytes};
+use crate::{PhysicalMemory, Rsdp, Warning, bytes, warning::Limited};
 
 /// The four characters that name a table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +73,9 @@ impl<'m> Table<'m> {
     }
 }
 
+/// How many tables of one name are tried: a root table of 1 MiB may list one large table 131,000 times.
+const TRIED: usize = 8;
+
 /// The tables that the root table lists.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'m, M> {
@@ -112,12 +115,33 @@ impl<'m, M: PhysicalMemory> Tables<'m, M> {
             .filter(|address| *address != 0)
     }
 
-    /// The first table of that name.
-    pub fn find(&self, signature: Signature, mut warn: impl FnMut(Warning)) -> Option<Table<'m>> {
+    /// The first table of that name that can be read.
+    pub fn find(&self, signature: Signature, warn: impl FnMut(Warning)) -> Option<Table<'m>> {
+        self.open(signature, Some, warn)
+    }
+
+    /// What `new` makes of the first table of that name that it accepts:
+    /// `tables.open(Fadt::SIGNATURE, Fadt::new, warn)`. Only the first eight of that name are tried.
+    pub fn open<T>(
+        &self,
+        signature: Signature,
+        new: impl Fn(Table<'m>) -> Option<T>,
+        warn: impl FnMut(Warning),
+    ) -> Option<T> {
+        let mut warn = Limited::new(warn);
         // Only the signature of the others is looked at: their faults do not matter here.
-        let address = self.addresses().find(|address| {
-            self.memory.read(*address, 4).and_then(|name| bytes::array(name, 0)) == Some(signature.0)
-        })?;
-        Table::at(self.memory, address, &mut warn)
+        self.addresses()
+            .filter(|address| {
+                self.memory.read(*address, 4).and_then(|name| bytes::array(name, 0)) == Some(signature.0)
+            })
+            .take(TRIED)
+            .find_map(|address| {
+                let table = Table::at(self.memory, address, |warning| warn.warn(warning))?;
+                let opened = new(table);
+                if opened.is_none() {
+                    warn.warn(Warning::ShortTable { signature, length: table.bytes.len() });
+                }
+                opened
+            })
     }
 }

@@ -1,104 +1,12 @@
 //! The readers over made-up firmware, right and wrong.
 
+mod common;
+
+use common::{MADT_AT, Memory, ROOT_AT, START, apic, cpus_of, machine, madt, rsdp, table, x2apic};
 use firmware_tables::{
-    Cpu, Entry, LintNmi, Madt, NmiSource, Polarity, Rsdp, Signature, Table, Tables, Trigger, UNUSED_CPU,
-    Warning, Window,
+    Cpu, Entry, LintNmi, Madt, NmiSource, Polarity, Signature, Table, Trigger, Warning, Window,
 };
 use proptest::prelude::*;
-
-const MADT_AT: u64 = 0xf_1000;
-const ROOT_AT: u64 = 0xf_0800;
-const START: u64 = 0x400;
-
-fn fix(bytes: &mut [u8], at: usize) {
-    bytes[at] = 0;
-    bytes[at] = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
-}
-
-fn table(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; Table::HEADER];
-    bytes[..4].copy_from_slice(name);
-    bytes[8] = 3;
-    bytes.extend_from_slice(body);
-    let length = u32::try_from(bytes.len()).unwrap();
-    bytes[4..8].copy_from_slice(&length.to_le_bytes());
-    fix(&mut bytes, 9);
-    bytes
-}
-
-fn madt(entries: &[&[u8]]) -> Vec<u8> {
-    let mut body = 0xfee0_0000_u32.to_le_bytes().to_vec();
-    body.extend(1_u32.to_le_bytes());
-    body.extend(entries.concat());
-    table(b"APIC", &body)
-}
-
-fn rsdp(revision: u8, rsdt: u32, xsdt: u64) -> Vec<u8> {
-    let mut bytes = b"RSD PTR \0OEMOEM".to_vec();
-    bytes.push(revision);
-    bytes.extend(rsdt.to_le_bytes());
-    fix(&mut bytes, 8);
-    if revision >= 2 {
-        bytes.extend(36_u32.to_le_bytes());
-        bytes.extend(xsdt.to_le_bytes());
-        bytes.extend([0; 4]);
-        fix(&mut bytes, 32);
-    }
-    bytes
-}
-
-/// The first MiB, without the interrupt vectors.
-struct Memory(Vec<u8>);
-
-impl Memory {
-    fn new() -> Self {
-        Self(vec![0; 0x10_0000 - START as usize])
-    }
-    fn put(mut self, at: u64, bytes: &[u8]) -> Self {
-        let at = (at - START) as usize;
-        self.0[at..at + bytes.len()].copy_from_slice(bytes);
-        self
-    }
-    fn window(&self) -> Window<'_> {
-        Window { start: START, bytes: &self.0 }
-    }
-}
-
-fn machine(madt: &[u8]) -> Memory {
-    let mut pointers = 0_u64.to_le_bytes().to_vec();
-    pointers.extend(0xdead_0000_u64.to_le_bytes());
-    pointers.extend(MADT_AT.to_le_bytes());
-    Memory::new()
-        .put(0xe_0040, &rsdp(2, 0, ROOT_AT))
-        .put(ROOT_AT, &table(b"XSDT", &pointers))
-        .put(MADT_AT, madt)
-}
-
-fn cpus_of(memory: &Memory, room: usize) -> (Vec<Cpu>, Vec<Warning>) {
-    let mut warnings = Vec::new();
-    let mut warn = |warning| warnings.push(warning);
-    let window = memory.window();
-    let mut cpus = vec![UNUSED_CPU; room];
-    let count = Rsdp::search(&window, &mut warn)
-        .map(|rsdp| Tables::new(&window, rsdp, &mut warn))
-        .and_then(|tables| tables.find(Madt::SIGNATURE, &mut warn))
-        .and_then(Madt::new)
-        .map_or(0, |madt| madt.cpus(&mut cpus, &mut warn));
-    cpus.truncate(count);
-    (cpus, warnings)
-}
-
-fn apic(uid: u8, id: u8, flags: u8) -> [u8; 8] {
-    [0, 8, uid, id, flags, 0, 0, 0]
-}
-
-fn x2apic(uid: u32, id: u32, flags: u32) -> Vec<u8> {
-    let mut entry = vec![9, 16, 0, 0];
-    for word in [id, flags, uid] {
-        entry.extend(word.to_le_bytes());
-    }
-    entry
-}
 
 #[test]
 fn cpus_come_in_order_with_their_flags_and_without_empty_slots() {
@@ -131,11 +39,11 @@ fn an_id_that_addresses_all_cpus_is_left_out() {
 }
 
 #[test]
-fn cpus_without_room_are_named() {
+fn cpus_without_room_are_counted() {
     let memory = machine(&madt(&[&apic(0, 0, 1), &apic(1, 1, 1), &apic(2, 2, 1)]));
     let (cpus, warnings) = cpus_of(&memory, 2);
     assert_eq!(cpus.len(), 2);
-    assert_eq!(warnings, [Warning::TooManyCpus { apic_id: 2 }]);
+    assert_eq!(warnings, [Warning::TooManyCpus { room: 2, left_out: 1 }]);
     assert_eq!(cpus_of(&memory, 0).0, []);
 }
 
@@ -214,7 +122,7 @@ fn the_search_looks_in_the_extended_bios_data_area_first() {
         .put(0x40e, &0x9fc0_u16.to_le_bytes())
         .put(0x9_fc10, &rsdp(0, ROOT_AT as u32, 0))
         .put(0xe_0000, &rsdp(0, 0x1234, 0))
-        .put(ROOT_AT, &table(b"RSDT", &pointers))
+        .put(ROOT_AT, &table(b"RSDT", 1, &pointers))
         .put(MADT_AT, &madt(&[&apic(0, 6, 1)]));
     let (cpus, warnings) = cpus_of(&memory, 8);
     assert_eq!((cpus[0].apic_id, warnings), (6, vec![]));
@@ -224,7 +132,7 @@ fn the_search_looks_in_the_extended_bios_data_area_first() {
 fn without_a_usable_xsdt_the_rsdt_serves() {
     let memory = Memory::new()
         .put(0xf_fff0 - 32, &rsdp(2, ROOT_AT as u32, 0xffff_ffff_ffff_fff0))
-        .put(ROOT_AT, &table(b"RSDT", &(MADT_AT as u32).to_le_bytes()))
+        .put(ROOT_AT, &table(b"RSDT", 1, &(MADT_AT as u32).to_le_bytes()))
         .put(MADT_AT, &madt(&[&apic(0, 6, 1)]));
     let (cpus, warnings) = cpus_of(&memory, 8);
     assert_eq!(cpus.len(), 1);

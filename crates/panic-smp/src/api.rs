@@ -116,7 +116,8 @@ pub fn nmi_shootdown_cpus(callback: StopCallback) -> Result<StopReport, Shootdow
 ///
 /// # Safety
 /// The stub runs on the NMI stack that the runtime gave this CPU, or on one that no second NMI can overwrite; it has
-/// saved what it needs to return; `frame` is the context that the NMI interrupted; `cpu` is the CPU that it runs on.
+/// saved what it needs to return, on a target with SSE the vector registers too; `frame` is the context that the NMI
+/// interrupted; `cpu` is the CPU that it runs on.
 pub unsafe fn nmi_enter(cpu: CpuIndex, frame: &TrapFrame) {
     runtime().nmi(cpu, frame);
 }

@@ -7,7 +7,7 @@ use crate::cpu;
 use nmi_source::{Bus, Mmio, Port};
 
 /// Ports and memory-mapped registers of the machine that this runs on. Only handed to boards, which have promised
-/// (`unsafe impl Board`) which registers they touch.
+/// (`unsafe impl Board`) which registers they touch, and to the reset, which gives up the machine.
 pub(crate) struct MachineBus;
 
 impl Port for MachineBus {

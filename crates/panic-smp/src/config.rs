@@ -2,6 +2,7 @@
 
 use crate::clock::Microseconds;
 use crate::frame::TrapFrame;
+use crate::screen::Screen;
 use crate::sink::Sink;
 use crate::stop_path::StopCallback;
 use nmi_source::{Board, ExternalNmi, Policies};
@@ -72,6 +73,7 @@ pub(crate) const LONGEST_GAP: Microseconds = Microseconds::from_millis(1);
 pub struct Config {
     pub(crate) boards: &'static [&'static dyn Board],
     pub(crate) sinks: &'static [&'static dyn Sink],
+    pub(crate) screens: &'static [&'static dyn Screen],
     pub(crate) nmi_handlers: &'static [NmiHandler],
     pub(crate) on_stop: Option<StopCallback>,
     pub(crate) settle: &'static [fn()],
@@ -85,7 +87,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// No board, no sink, no hook; any NMI that nothing claims is a panic; external NMIs reach the bootstrap
+    /// No board, no sink, no screen, no hook; any NMI that nothing claims is a panic; external NMIs reach the bootstrap
     /// processor; the machine is reset at the end; 2 KiB of each CPU's stack are recorded.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made in constants, where Default cannot be called")]
@@ -93,6 +95,7 @@ impl Config {
         Self {
             boards: &[],
             sinks: &[],
+            screens: &[],
             nmi_handlers: &[],
             on_stop: None,
             settle: &[],
@@ -117,6 +120,15 @@ impl Config {
     #[must_use]
     pub const fn sinks(mut self, sinks: &'static [&'static dyn Sink]) -> Self {
         self.sinks = sinks;
+        self
+    }
+
+    /// The screens; each shows the report once the record has left, before the hooks. One without a device is skipped.
+    ///
+    /// With a final action that resets the machine, the report is seen only until the reset.
+    #[must_use]
+    pub const fn screens(mut self, screens: &'static [&'static dyn Screen]) -> Self {
+        self.screens = screens;
         self
     }
 

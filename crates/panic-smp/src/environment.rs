@@ -56,7 +56,9 @@ impl<'r> RuntimePatience<'r> {
             }
             (Awaited::Stage(Stage::Record), _) => only(timings.record),
             (
-                Awaited::Stage(Stage::Settle | Stage::Report | Stage::Hooks | Stage::Final | Stage::Done),
+                Awaited::Stage(
+                    Stage::Settle | Stage::Report | Stage::Screen | Stage::Hooks | Stage::Final | Stage::Done,
+                ),
                 _,
             ) => only(timings.stage),
         }

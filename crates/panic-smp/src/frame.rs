@@ -42,6 +42,9 @@ pub struct TrapFrame {
     pub cr2: u64,
     /// DR7, which the stub has zeroed since.
     pub dr7: u64,
+    /// Address of the 512 bytes that FXSAVE64 stored before any Rust code ran, for targets whose Rust code uses the vector
+    /// registers; 0 where nothing was stored. As long as the frame, those bytes stay as they are.
+    pub vector_state: u64,
     /// The vector.
     pub vector: u64,
     /// The error code, 0 for vectors that have none.
@@ -58,8 +61,9 @@ pub struct TrapFrame {
     pub ss: u64,
 }
 
-// The stub calls with the frame at RSP, which the ABI wants to be a multiple of 16.
-const _: () = assert!(size_of::<TrapFrame>().is_multiple_of(16));
+// The processor aligns RSP to 16 before it pushes. The stubs push an odd number of words, and take another eight bytes
+// before they call.
+const _: () = assert!(size_of::<TrapFrame>() % 16 == 8);
 
 /// The vector of a frame that no exception made: a call asked for it.
 pub(crate) const VECTOR_CALL: u64 = 0x100;
@@ -90,6 +94,7 @@ impl TrapFrame {
         rax: 0,
         cr2: 0,
         dr7: 0,
+        vector_state: 0,
         vector: 0,
         error_code: 0,
         rip: 0,

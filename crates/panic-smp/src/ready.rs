@@ -5,7 +5,9 @@
 use crate::apic::LocalApic;
 use crate::capabilities::{Capabilities, Unsupported};
 use crate::cpu::{self, TableRegister, registers};
-use crate::entry::{DOUBLE_FAULT_IST, MACHINE_CHECK_IST, NMI_IST, nmi_entry_address};
+use crate::entry::{
+    DOUBLE_FAULT_IST, MACHINE_CHECK_IST, NMI_IST, nmi_entry_address, vector_state_can_be_saved,
+};
 use crate::identity::{TSS_IST1, task_state_segment};
 use crate::runtime::Runtime;
 use core::fmt;
@@ -61,6 +63,9 @@ pub enum NotReady {
     },
     /// CR4.MCE is clear: a machine check would shut the machine down.
     MachineCheckOff,
+    /// Rust code of this target uses the vector registers, and the processor is not set up for that: CR0.EM or CR0.TS is
+    /// set, or CR4.OSFXSR is clear.
+    VectorStateOff,
     /// Something is on that this crate does not support yet.
     Unsupported(Unsupported),
     /// The local APIC is off, so no CPU could stop this one.
@@ -93,6 +98,10 @@ impl fmt::Display for NotReady {
                  or use `ready_with_own_entry` and call `nmi_enter` there"
             ),
             Self::MachineCheckOff => f.write_str("CR4.MCE is clear: set it before `ready`"),
+            Self::VectorStateOff => f.write_str(
+                "CR0.EM or CR0.TS is set or CR4.OSFXSR is clear, and this target uses the vector registers: \
+                 set CR4.OSFXSR before any Rust code runs",
+            ),
             Self::Unsupported(what) => what.fmt(f),
             Self::ApicOff => {
                 f.write_str("the local APIC is disabled: enable it in IA32_APIC_BASE before `ready`")
@@ -176,9 +185,12 @@ impl Runtime {
         let stacks =
             self.interrupt_stacks(cpu).ok_or(NotReady::NoSuchCpu { cpu, capacity: self.capacity() })?;
         // SAFETY: CPL 0; reading these registers changes nothing.
-        let (cr4, idtr) = unsafe { (cpu::cr4(), cpu::idtr()) };
+        let (cr0, cr4, idtr) = unsafe { (cpu::cr0(), cpu::cr4(), cpu::idtr()) };
         if cr4 & registers::control::CR4_MCE == 0 {
             return Err(NotReady::MachineCheckOff);
+        }
+        if !vector_state_can_be_saved(cr0, cr4) {
+            return Err(NotReady::VectorStateOff);
         }
         // SAFETY: CPL 0, in normal context.
         if let Some(what) = unsafe { Unsupported::in_use(&Capabilities::read()) } {

@@ -4,6 +4,8 @@ use crate::block::{CpuBlock, InterruptStacks, ReportStack};
 use crate::clock::CLOCK;
 use crate::config::{Config, FinalAction};
 use crate::image::{self, Image};
+use crate::report::Fates;
+use crate::reset::ResetRegister;
 use crate::slot::{Basic, Slot};
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -31,9 +33,13 @@ pub struct Runtime {
     pub(crate) taken_over: AtomicBool,
     /// The machine may have CPUs that were not declared.
     pub(crate) undeclared_cpus: AtomicBool,
+    /// What became of the record of the panic, or of the last one before.
+    pub(crate) record_fates: Fates,
     external_nmi: AtomicU8,
     /// 0: as configured; 1: halt; 2: reset; else the address of an `fn() -> !`.
     final_action: AtomicU64,
+    /// A [`ResetRegister`] as a word, or 0.
+    reset_register: AtomicU64,
 }
 
 /// When the owner passed each point of its part, in ticks of its time-stamp counter; 0 where it did not.
@@ -131,8 +137,10 @@ impl Runtime {
             stopping_vector: AtomicU64::new(0),
             taken_over: AtomicBool::new(false),
             undeclared_cpus: AtomicBool::new(false),
+            record_fates: Fates::new(),
             external_nmi: AtomicU8::new(ROUTE_AS_CONFIGURED),
             final_action: AtomicU64::new(AS_CONFIGURED),
+            reset_register: AtomicU64::new(0),
         }
     }
 
@@ -243,6 +251,19 @@ impl Runtime {
                 FinalAction::Custom(unsafe { core::mem::transmute::<usize, fn() -> !>(address as usize) })
             }
         }
+    }
+
+    /// The register that [`FinalAction::Reset`] writes first, before it tries what every PC has: the one that ACPI's FADT
+    /// names. Normal context, at boot.
+    pub fn set_reset_register(&self, register: ResetRegister) {
+        // Relaxed: the word is all there is to know.
+        self.reset_register.store(register.to_word(), Ordering::Relaxed);
+    }
+
+    /// For one attempt: a write that faulted or did nothing is not repeated by whoever comes after.
+    pub(crate) fn take_reset_register(&self) -> Option<ResetRegister> {
+        // Relaxed: as above.
+        ResetRegister::from_word(self.reset_register.swap(0, Ordering::Relaxed))
     }
 
     /// Takes this CPU offline on purpose: nothing is sent to it until [`unpark`](Self::unpark). False when it is being

@@ -34,13 +34,19 @@ pub(crate) struct Basic {
     /// Vector of the exception, or `VECTOR_CALL`, and its error code.
     pub vector: u64,
     pub error_code: u64,
+    /// Where the entry stub kept the vector state, 0 for nowhere: on this CPU's own stack, which it does not leave.
+    pub vector_state: u64,
 }
+
+/// The bytes of FXSAVE64, at an address that the instruction takes (SDM vol. 2A, FXSAVE).
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub(crate) struct VectorState(pub [u8; 512]);
 
 /// What is published with `Stopped`, or by the owner: it may fail, so it comes after the registers.
 #[derive(Clone, Copy)]
-#[repr(C, align(16))]
 pub(crate) struct Extended {
-    pub fxsave: [u8; 512],
+    pub fxsave: VectorState,
     pub has_fxsave: bool,
     pub has_apic: bool,
     pub apic: ApicState,
@@ -71,9 +77,14 @@ impl Slot {
     #[expect(clippy::new_without_default, reason = "made in constants, where Default cannot be called")]
     pub const fn new() -> Self {
         Self {
-            basic: UnsafeCell::new(Basic { registers: BasicRegisters::ZERO, vector: 0, error_code: 0 }),
+            basic: UnsafeCell::new(Basic {
+                registers: BasicRegisters::ZERO,
+                vector: 0,
+                error_code: 0,
+                vector_state: 0,
+            }),
             extended: UnsafeCell::new(Extended {
-                fxsave: [0; 512],
+                fxsave: VectorState([0; 512]),
                 has_fxsave: false,
                 has_apic: false,
                 apic: ApicState::ZERO,

@@ -74,6 +74,7 @@ impl Runtime {
             }
             Stage::Report => report::text(self, me, level),
             Stage::Record => report::record(self, me, level),
+            Stage::Screen => report::screens(self, me, level),
             Stage::Hooks => self.config.hooks.iter().for_each(|hook| hook()),
             Stage::Final => self.end(me),
             Stage::Done => self.done(),
@@ -96,7 +97,7 @@ impl Runtime {
                     }
                 });
                 // SAFETY: every other CPU is contained or given up, and the record has left: this is the end asked for.
-                unsafe { reset::reset(&CLOCK) }
+                unsafe { reset::reset(self.take_reset_register(), &CLOCK) }
             }
         }
     }
@@ -107,7 +108,7 @@ impl Runtime {
             // SAFETY: CPL 0, nothing left to do.
             FinalAction::Halt | FinalAction::Custom(_) => unsafe { cpu::halt_forever() },
             // SAFETY: as in `end`. The boards' own ways were tried, or are what failed.
-            FinalAction::Reset => unsafe { reset::reset(&CLOCK) },
+            FinalAction::Reset => unsafe { reset::reset(self.take_reset_register(), &CLOCK) },
         }
     }
 

@@ -7,10 +7,10 @@ use crate::apic::LocalApic;
 use crate::capture::capture;
 use crate::clock::CLOCK;
 use crate::cpu;
+use crate::entry::copy_vector_state;
 use crate::environment::RuntimePatience;
 use crate::frame::TrapFrame;
 use crate::runtime::Runtime;
-use core::arch::asm;
 use stop_protocol::{AfterStop, CpuIndex, Order, Owner, RegisterSource, StopPath, Watch};
 
 /// A callback of a shootdown, and of a panic's stop: on each CPU that is stopped, once, in the context that it was
@@ -33,6 +33,7 @@ impl StopPath for Stopping<'_> {
         let basic = unsafe { slot.basic_mut() };
         basic.vector = self.frame.vector;
         basic.error_code = self.frame.error_code;
+        basic.vector_state = self.frame.vector_state;
         capture(self.frame, &mut basic.registers);
     }
 
@@ -63,17 +64,9 @@ impl Runtime {
         let Some(slot) = self.slot(cpu) else { return };
         // SAFETY: on `cpu`, after its save and before it announces its end.
         let extended = unsafe { slot.extended_mut() };
-        /// CR0.EM and CR0.TS, with which FXSAVE faults (SDM vol. 2A, FXSAVE).
-        const EMULATION_OR_TASK_SWITCHED: u64 = 1 << 2 | 1 << 3;
-        // SAFETY: CPL 0; reading CR0 changes nothing.
-        if unsafe { cpu::cr0() } & EMULATION_OR_TASK_SWITCHED == 0 {
-            // SAFETY: every processor with long mode has FXSAVE, the area is 512 bytes and aligned to 16, and neither
-            // flag that makes it fault is set.
-            unsafe {
-                asm!("fxsave64 [{}]", in(reg) extended.fxsave.as_mut_ptr(), options(nostack, preserves_flags));
-            }
-            extended.has_fxsave = true;
-        }
+        // SAFETY: on `cpu`, the one writer, after its save or without one: then nothing was kept.
+        let kept = unsafe { slot.basic() }.vector_state;
+        extended.has_fxsave = copy_vector_state(kept, &mut extended.fxsave);
         // SAFETY: CPL 0.
         extended.apic = unsafe { LocalApic::current() }.read_state();
         extended.has_apic = true;

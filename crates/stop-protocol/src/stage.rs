@@ -17,22 +17,25 @@ pub enum Stage {
     Report = 3,
     /// The record, chunk by chunk, without formatting.
     Record = 4,
+    /// The report on the screens of the machine. After the record, so that it can cost nothing of it.
+    Screen = 5,
     /// The firmware's own hooks.
-    Hooks = 5,
+    Hooks = 6,
     /// The final action.
-    Final = 6,
+    Final = 7,
     /// Nothing is left to do: a guard may halt.
-    Done = 7,
+    Done = 8,
 }
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Elected,
         Self::Contain,
         Self::Settle,
         Self::Report,
         Self::Record,
+        Self::Screen,
         Self::Hooks,
         Self::Final,
         Self::Done,
@@ -47,9 +50,10 @@ impl Stage {
             2 => Self::Settle,
             3 => Self::Report,
             4 => Self::Record,
-            5 => Self::Hooks,
-            6 => Self::Final,
-            7 => Self::Done,
+            5 => Self::Screen,
+            6 => Self::Hooks,
+            7 => Self::Final,
+            8 => Self::Done,
             _ => return None,
         })
     }
@@ -63,6 +67,7 @@ impl Stage {
             Self::Settle => "settle",
             Self::Report => "report",
             Self::Record => "record",
+            Self::Screen => "screen",
             Self::Hooks => "hooks",
             Self::Final => "final",
             Self::Done => "done",
@@ -71,8 +76,9 @@ impl Stage {
 
     /// The stage that follows at this level of re-entry. `Done` follows itself.
     ///
-    /// Level 2 formats nothing and runs no firmware code, so it leaves out what does; level 3 leaves out everything
-    /// but the final action.
+    /// Level 2 goes straight to the record: it leaves out what formats before it and what runs firmware code. The screens
+    /// come after the record and run none, so they are drawn, and may be the only place where a person learns that the
+    /// record failed; what fails there is followed by the final action. Level 3 leaves out everything but that.
     #[must_use]
     pub const fn after(self, level: Level) -> Self {
         match (self, level) {
@@ -81,11 +87,18 @@ impl Stage {
             (Self::Settle, Level::First) => Self::Report,
             (Self::Contain | Self::Settle, Level::Second) => Self::Record,
             (Self::Report, Level::First | Level::Second) => Self::Record,
-            (Self::Record, Level::First) => Self::Hooks,
-            (Self::Record, Level::Second) | (Self::Hooks, Level::First | Level::Second) => Self::Final,
+            (Self::Record, Level::First | Level::Second) => Self::Screen,
+            (Self::Screen, Level::First) => Self::Hooks,
+            (Self::Screen, Level::Second) | (Self::Hooks, Level::First | Level::Second) => Self::Final,
             (Self::Final | Self::Done, _) => Self::Done,
             (
-                Self::Elected | Self::Contain | Self::Settle | Self::Report | Self::Record | Self::Hooks,
+                Self::Elected
+                | Self::Contain
+                | Self::Settle
+                | Self::Report
+                | Self::Record
+                | Self::Screen
+                | Self::Hooks,
                 Level::Third,
             ) => Self::Final,
         }
@@ -104,7 +117,7 @@ impl fmt::Display for Stage {
 pub enum Level {
     /// The panic itself: everything is done.
     First = 1,
-    /// Re-entered once, or taken over: no formatting, no firmware code, straight to the record.
+    /// Re-entered once, or taken over: no firmware code, straight to the record, nothing formatted before it.
     Second = 2,
     /// Re-entered twice or more: only the final action.
     Third = 3,
@@ -152,6 +165,16 @@ mod tests {
                 assert_eq!(Stage::from_code(stage as u8), Some(stage));
             }
         }
+    }
+
+    #[test]
+    fn nothing_but_the_final_action_depends_on_the_screens() {
+        for level in [Level::First, Level::Second, Level::Third] {
+            for stage in Stage::ALL.into_iter().filter(|stage| *stage < Stage::Record) {
+                assert_ne!(stage.after(level), Stage::Screen, "{stage} at {level:?} skips the record");
+            }
+        }
+        assert_eq!(Stage::Screen.after(Level::First.raised()), Stage::Final);
     }
 
     #[test]

@@ -53,14 +53,36 @@ pub fn build_all(workspace: &Workspace) -> Result<()> {
 /// Builds the firmware called `name` and gives its image.
 pub fn build(workspace: &Workspace, name: &str) -> Result<Image> {
     tools::RUST_TARGET.require()?;
+    build_for(workspace, name, FIRMWARE_TARGET, None)
+}
+
+/// A target whose Rust code uses vector registers.
+const SSE_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Builds the firmware called `name`, which can do without a C library, for a target whose Rust code uses the vector
+/// registers.
+pub fn build_for_sse(workspace: &Workspace, name: &str) -> Result<Image> {
+    // The flags of .cargo/config.toml for the usual target that a compiler needs which makes programs for Linux. They are
+    // not there: they would be those of every program for the host.
+    let flags = "-Cforce-frame-pointers=yes -Crelocation-model=static -Cno-redzone=yes";
+    build_for(workspace, name, SSE_TARGET, Some(("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", flags)))
+}
+
+fn build_for(
+    workspace: &Workspace,
+    name: &str,
+    target: &str,
+    setting: Option<(&str, &str)>,
+) -> Result<Image> {
     let package = packages(workspace).find(|p| p.binaries.iter().any(|b| b == name));
     let package = package.ok_or_else(|| {
         Error::Invalid(format!("no example `{name}`; there are: {}", names(workspace).join(", ")))
     })?;
     let mut command = workspace.cargo();
-    command.args(["build", "--target", FIRMWARE_TARGET, "--profile", "firmware", "--package", &package.name]);
+    command.args(["build", "--target", target, "--profile", "firmware", "--package", &package.name]);
+    command.envs(setting);
     process::run(&command, BUILD_LIMIT)?.ok()?;
-    built(workspace, name)
+    built_for(workspace, name, target)
 }
 
 /// Builds the EFI application that carries a firmware in its bootable file, as `cargo efi-loader` does.
@@ -74,7 +96,11 @@ pub fn build_efi_loader(workspace: &Workspace) -> Result<PathBuf> {
 
 /// The image called `name`, as the last build left it.
 pub fn built(workspace: &Workspace, name: &str) -> Result<Image> {
-    let elf = workspace.target.join(FIRMWARE_TARGET).join("firmware").join(name);
+    built_for(workspace, name, FIRMWARE_TARGET)
+}
+
+fn built_for(workspace: &Workspace, name: &str, target: &str) -> Result<Image> {
+    let elf = workspace.target.join(target).join("firmware").join(name);
     if !elf.is_file() {
         return Err(Error::Invalid(format!("{} was not built", workspace.shown(&elf))));
     }

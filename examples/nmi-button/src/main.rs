@@ -14,6 +14,7 @@
 
 mod options;
 mod roles;
+mod screens;
 
 use appliance_rt::{Machine, println};
 use options::{Button, Options};
@@ -25,6 +26,7 @@ panic_smp::runtime! {
     pub static PANIC: 64 cpus = Config::new()
         .boards(&[&board_qemu::BOARD])
         .sinks(&[&COM1])
+        .screens(&[&screens::FRAMEBUFFER, &screens::VGA])
         .settle(&[critical_section_smp::owners_are_stopped])
         .then(FinalAction::Custom(board_qemu::exit_success));
 }
@@ -34,6 +36,7 @@ appliance_rt::entry!(PANIC, prepare, main);
 
 /// On the first CPU, before any other runs.
 fn prepare(machine: &'static Machine) {
+    screens::find(machine);
     match Options::read(machine.command_line()) {
         Ok(options) => {
             PANIC.set_external_nmi(options.button.route());

@@ -162,7 +162,7 @@ fn instructions() -> Vec<InstructionException> {
         (Class::Halt, "panic_smp::cpu::halt_forever", "the last state of a stopped CPU"),
         (
             Class::VectorState,
-            "panic_smp::stop_path::*::capture_extended",
+            "panic_smp::entry::vector_state::copy",
             "the record has the vector state; CR0.EM and CR0.TS are clear",
         ),
         (Class::Trap, "panic_smp::entry::stubs::on_stack", "behind a call that never returns"),

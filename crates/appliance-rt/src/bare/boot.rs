@@ -6,7 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use boot_handoff::{Framebuffer, Handoff};
+use boot_handoff::Framebuffer;
 use firmware_tables::{Cpu, Madt, Rsdp, Tables, UNUSED_CPU, Warning};
 use panic_smp::{CpuIndex, Image};
 
@@ -14,12 +14,13 @@ use super::{
     apic::LocalApic,
     clock,
     cpu::{self, Capabilities, CpuTables},
-    image, interrupts, loader,
+    image, interrupts,
+    loader::{self, Loaded},
     memory::{BOOT_LIMIT, BootMemory, BootView},
-    others, pic, trampoline,
+    others, pic, reset, trampoline,
 };
 use crate::{
-    Entry, Machine, console,
+    Entry, Machine, VgaText, console,
     machine::Phase,
     memory_map::{self, Region, Taken},
     multiboot::Information,
@@ -114,11 +115,11 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         None => println!("appliance-rt: no interval timer: waits take longer than they should"),
     }
 
-    let handoff = match loader::handoff(magic, information) {
-        Ok(handoff) => handoff,
+    let loaded = match loader::read(magic, information) {
+        Ok(loaded) => loaded,
         Err(error) => panic!("{error}"),
     };
-    let shared = publish(survey(&handoff, capabilities, tsc_hz, entered));
+    let shared = publish(survey(&loaded, capabilities, tsc_hz, entered));
     let machine = &shared.machine;
     if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
         panic!("{error}");
@@ -132,7 +133,8 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 }
 
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
-fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+    let handoff = &loaded.handoff;
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
     let Some(information) = Information::at(&BootView, handoff.information) else {
         panic!("the Multiboot information is not in memory");
@@ -162,6 +164,11 @@ fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, en
     let mut cpus = [UNUSED_CPU; CPUS];
     let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
     let found = read_cpus(rsdp, &mut cpus);
+    if let Some(register) = reset::find(rsdp, &map) {
+        entry.runtime.set_reset_register(register);
+    }
+    // On an EFI machine nobody keeps the BIOS data area.
+    let vga_text = if loaded.by_efi { None } else { VgaText::of_bios(&BootView) };
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
@@ -229,6 +236,7 @@ fn survey(handoff: &Handoff, capabilities: Capabilities, tsc_hz: Option<u64>, en
         rsdp,
         framebuffer: handoff.framebuffer,
         tsc_hz,
+        vga_text,
         all_started: AtomicBool::new(false),
     };
     Shared { machine, tables: &raw mut *tables, enabled, entered }
@@ -243,8 +251,7 @@ fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
     };
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
-        .and_then(|tables| tables.find(Madt::SIGNATURE, warn))
-        .and_then(Madt::new);
+        .and_then(|tables| tables.open(Madt::SIGNATURE, Madt::new, warn));
     let Some(madt) = madt else {
         runtime.expect_undeclared_cpus();
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");

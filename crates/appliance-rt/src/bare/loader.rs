@@ -33,13 +33,25 @@ impl fmt::Display for LoaderError {
     }
 }
 
+/// What the image was started with.
+pub struct Loaded {
+    /// By the EFI loader, on a machine without a BIOS.
+    pub by_efi: bool,
+    /// What it left.
+    pub handoff: Handoff,
+}
+
 /// What the loader left at `address`, by its `magic`.
-pub fn handoff(magic: u32, address: u32) -> Result<Handoff, LoaderError> {
+pub fn read(magic: u32, address: u32) -> Result<Loaded, LoaderError> {
     match magic {
-        multiboot::LOADER_MAGIC => Ok(Handoff { information: address, rsdp: None, framebuffer: None }),
+        multiboot::LOADER_MAGIC => {
+            let handoff = Handoff { information: address, rsdp: None, framebuffer: None };
+            Ok(Loaded { by_efi: false, handoff })
+        }
         handoff::MAGIC => {
             let bytes = BootView.read(u64::from(address), Handoff::BYTES).unwrap_or_default();
-            Handoff::read(bytes).map_err(LoaderError::Handoff)
+            let handoff = Handoff::read(bytes).map_err(LoaderError::Handoff)?;
+            Ok(Loaded { by_efi: true, handoff })
         }
         other => Err(LoaderError::UnknownMagic(other)),
     }

@@ -10,6 +10,7 @@ mod loader;
 mod memory;
 mod others;
 mod pic;
+mod reset;
 mod trampoline;
 
 pub use interrupts::set_interrupt_entry;

@@ -1,7 +1,7 @@
 //! The CPUs that the MADT names.
 
 use super::{Entries, Entry};
-use crate::Warning;
+use crate::{Warning, warning::Limited};
 
 /// A CPU that firmware names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +32,18 @@ impl Cpu {
     }
 }
 
-pub(super) fn collect(entries: Entries<'_>, into: &mut [Cpu], warn: &mut impl FnMut(Warning)) -> usize {
+/// Looks through the CPUs found so far once for each further one: with room for 1024 and the largest table, all of whose
+/// entries were made to need the whole look, that is 1024 times 131,067 comparisons.
+pub(super) fn collect(entries: Entries<'_>, into: &mut [Cpu], warn: impl FnMut(Warning)) -> usize {
+    let mut warn = Limited::new(warn);
     let mut count = 0;
+    let mut left_out: usize = 0;
     for entry in entries {
         let cpu = match entry {
             Ok(Entry::Cpu(cpu)) => cpu,
             Ok(_) => continue,
             Err(warning) => {
-                warn(warning);
+                warn.warn(warning);
                 continue;
             }
         };
@@ -48,20 +52,23 @@ pub(super) fn collect(entries: Entries<'_>, into: &mut [Cpu], warn: &mut impl Fn
             continue;
         }
         if cpu.apic_id == u32::MAX {
-            warn(Warning::BroadcastId { uid: cpu.uid });
+            warn.warn(Warning::BroadcastId { uid: cpu.uid });
             continue;
         }
         let (known, free) = into.split_at_mut_checked(count).unwrap_or_default();
         if let Some(known) = known.iter_mut().find(|known| known.apic_id == cpu.apic_id) {
             known.enabled |= cpu.enabled;
             known.online_capable &= !known.enabled;
-            warn(Warning::DuplicateCpu { apic_id: cpu.apic_id });
+            warn.warn(Warning::DuplicateCpu { apic_id: cpu.apic_id });
         } else if let Some(slot) = free.first_mut() {
             *slot = cpu;
             count = count.saturating_add(1);
         } else {
-            warn(Warning::TooManyCpus { apic_id: cpu.apic_id });
+            left_out = left_out.saturating_add(1);
         }
+    }
+    if left_out != 0 {
+        warn.always(Warning::TooManyCpus { room: count, left_out });
     }
     count
 }

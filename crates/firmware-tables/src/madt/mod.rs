@@ -58,10 +58,10 @@ impl<'m> Madt<'m> {
     }
 
     /// Fills `into` with the CPUs that are enabled or can be brought online, in the table's order, each APIC id once,
-    /// and returns how many there are. Those without room are named by [`Warning::TooManyCpus`].
+    /// and returns how many there are. Those without room are counted by one [`Warning::TooManyCpus`].
     ///
     /// A CPU in both a type 0 and a type 9 entry counts once; it is enabled if either entry says so.
-    pub fn cpus(&self, into: &mut [Cpu], mut warn: impl FnMut(Warning)) -> usize {
-        cpus::collect(self.entries(), into, &mut warn)
+    pub fn cpus(&self, into: &mut [Cpu], warn: impl FnMut(Warning)) -> usize {
+        cpus::collect(self.entries(), into, warn)
     }
 }

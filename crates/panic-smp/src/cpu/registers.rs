@@ -147,6 +147,12 @@ pub(crate) mod lvt {
 
 /// Control register bits.
 pub(crate) mod control {
+    /// CR0.EM: no x87 unit; FXSAVE faults. SDM vol. 3A 2.5 "Control Registers"; vol. 2A "FXSAVE".
+    pub(crate) const CR0_EM: u64 = 1 << 2;
+    /// CR0.TS: the vector state belongs to another task; FXSAVE faults. SDM vol. 3A 2.5.
+    pub(crate) const CR0_TS: u64 = 1 << 3;
+    /// CR4.OSFXSR: SSE instructions run, and FXSAVE holds their registers. SDM vol. 3A 2.5.
+    pub(crate) const CR4_OSFXSR: u64 = 1 << 9;
     /// CR4.MCE: machine checks are delivered. SDM vol. 3A 2.5 "Control Registers".
     pub(crate) const CR4_MCE: u64 = 1 << 6;
     /// CR4.CET: control-flow enforcement. SDM vol. 3A 2.5.
@@ -205,4 +211,13 @@ pub(crate) mod reset {
     pub(crate) const KEYBOARD_INPUT_FULL: u8 = 1 << 1;
     /// Command: pulse output port bit 0, the processor's reset (on later chipsets: INIT).
     pub(crate) const KEYBOARD_PULSE_RESET: u8 = 0xFE;
+}
+
+pub(crate) mod pci {
+    /// Which four bytes of which function are at `CONFIG_DATA`. PCI Local Bus Specification 3.0, 3.2.2.3.2.
+    pub(crate) const CONFIG_ADDRESS: u16 = 0xCF8;
+    /// The first of four ports.
+    pub(crate) const CONFIG_DATA: u16 = 0xCFC;
+    /// In `CONFIG_ADDRESS`: accesses to `CONFIG_DATA` are configuration accesses.
+    pub(crate) const ENABLE: u32 = 1 << 31;
 }

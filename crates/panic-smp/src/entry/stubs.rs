@@ -85,10 +85,12 @@ macro_rules! leave_pad {
     };
 }
 
-// The rest of the frame, from a pad that RAX points to. Now nothing on the pad is needed any more.
+// The rest of the frame, from a pad that RAX points to. Now nothing on the pad is needed any more. The three zeroes are
+// filled below, and by `vector_state`.
 macro_rules! build_frame {
     () => {
         "push 0
+         push 0
          push 0
          push [rax + 16]
          push rbx
@@ -161,7 +163,8 @@ global_asm!(
      mov rbx, rsp
      xor ebp, ebp",
     save_vector_state!(),
-    "call {handler}",
+    "mov [rdi + {vector_state}], rax
+     call {handler}",
     restore_vector_state!(),
     "mov rsp, rbx
      mov rax, [rsp + {dr7}]
@@ -176,7 +179,7 @@ global_asm!(
      and rax, {block_mask}
      dec qword ptr [rax + {depth}]",
     pop_general!(),
-    "add rsp, 32
+    "add rsp, {rip} - {cr2}
      iretq",
     // Deeper than any area: whatever it is, touching nothing is the one thing that is safe.
     "3:
@@ -194,6 +197,8 @@ global_asm!(
     vector = const VECTOR_NMI,
     cr2 = const offset_of!(TrapFrame, cr2),
     dr7 = const offset_of!(TrapFrame, dr7),
+    vector_state = const offset_of!(TrapFrame, vector_state),
+    rip = const offset_of!(TrapFrame, rip),
     not_ac = const !RFLAGS_AC as i64,
     handler = sym crate::nmi::panic_smp_nmi,
 );
@@ -220,7 +225,9 @@ macro_rules! abort_entry {
             build_frame!(),
             settle_flags!(),
             "mov rdi, rsp
-             xor ebp, ebp
+             xor ebp, ebp",
+            save_vector_state!(),
+            "mov [rdi + {vector_state}], rax
              call {handler}
              5:
              cli
@@ -232,6 +239,7 @@ macro_rules! abort_entry {
             vector = const $vector,
             cr2 = const offset_of!(TrapFrame, cr2),
             dr7 = const offset_of!(TrapFrame, dr7),
+            vector_state = const offset_of!(TrapFrame, vector_state),
             not_ac = const !RFLAGS_AC as i64,
             handler = sym crate::fault::panic_smp_fatal_exception,
         );
@@ -274,6 +282,7 @@ global_asm!(
     "panic_smp_exception_common:",
     "cld
      push 0
+     push 0
      push 0",
     push_general!(),
     "mov rax, cr2
@@ -285,7 +294,8 @@ global_asm!(
      mov rbx, rsp
      xor ebp, ebp",
     save_vector_state!(),
-    "call {handler}",
+    "mov [rdi + {vector_state}], rax
+     call {handler}",
     restore_vector_state!(),
     // The handler returned where to resume: after an expected fault. Not by IRET, which would unmask NMIs in the middle
     // of a handler. The resumed code takes nothing but its registers and RSP; the address goes below its RSP, over a
@@ -300,13 +310,14 @@ global_asm!(
      sub rcx, 16
      mov [rsp + {error}], rcx",
     pop_general!(),
-    "mov rsp, [rsp + 24]
+    "mov rsp, [rsp + {error} - {cr2}]
      popfq
      ret",
     ".size panic_smp_exception_common, . - panic_smp_exception_common",
     error_codes = const ERROR_CODE_VECTORS,
     cr2 = const offset_of!(TrapFrame, cr2),
     dr7 = const offset_of!(TrapFrame, dr7),
+    vector_state = const offset_of!(TrapFrame, vector_state),
     rsp = const offset_of!(TrapFrame, rsp),
     rflags = const offset_of!(TrapFrame, rflags),
     error = const offset_of!(TrapFrame, error_code),
@@ -330,7 +341,8 @@ unsafe extern "C" {
 pub(crate) type Captured = unsafe extern "C" fn(&TrapFrame, u64, u64) -> !;
 
 /// Makes a [`TrapFrame`] of the calling context and calls `then` with it and the two arguments, with interrupts off.
-/// True are RIP and RSP, the callee-saved registers, RFLAGS, CS and SS; the rest is what the call left.
+/// True are RIP and RSP, the callee-saved registers, RFLAGS, CS and SS; the rest is what the call left. The vector
+/// registers are all the callee's by the ABI (System V AMD64, "Register Usage"): there is nothing of them to save.
 ///
 /// # Safety
 /// `then` must never return.
@@ -372,6 +384,7 @@ unsafe extern "C" fn capture_frame(first: u64, second: u64, then: Captured) -> !
          push 0
          push {vector}
          push 0
+         push 0
          push 0",
         push_general!(),
         "mov rax, cr2
@@ -382,6 +395,7 @@ unsafe extern "C" fn capture_frame(first: u64, second: u64, then: Captured) -> !
          mov rdx, rsi
          mov rsi, rdi
          mov rdi, rsp
+         sub rsp, 8
          xor ebp, ebp
          call rcx
          ud2",

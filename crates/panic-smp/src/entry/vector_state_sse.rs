@@ -1,10 +1,26 @@
-//! The vector state, on a target whose Rust code may use it: FXSAVE keeps what SSE code can change (SDM vol. 1, 10.5).
-//! The area is 512 bytes, aligned to 16, below the frame; RSP is a multiple of 16 here, so the call is aligned too.
+//! The vector state, on a target whose Rust code may use it: the stubs keep it before any Rust code runs, and that copy is
+//! what the record gets. FXSAVE holds what SSE code can change (SDM vol. 1, 10.5).
+//!
+//! # Context
+//! Contain path, any context including NMI. No loop but in the guarded read.
 
+use crate::cpu;
+use crate::cpu::registers::control::{CR0_EM, CR0_TS, CR4_OSFXSR};
+use crate::slot::VectorState;
+
+// The compiler would use the upper halves of the registers, which FXSAVE does not know.
+const _: () = assert!(
+    !cfg!(target_feature = "avx"),
+    "panic-smp keeps the vector state of handlers by FXSAVE: build firmware without AVX"
+);
+
+/// Keeps the state below the frame at RSP, which has an odd number of words: 512 bytes aligned to 16, and so is the call
+/// that follows. RAX is their address.
 macro_rules! save_vector_state {
     () => {
-        "sub rsp, 512
-         fxsave64 [rsp]"
+        "sub rsp, 512 + 8
+         fxsave64 [rsp]
+         mov rax, rsp"
     };
 }
 macro_rules! restore_vector_state {
@@ -13,3 +29,15 @@ macro_rules! restore_vector_state {
     };
 }
 pub(super) use {restore_vector_state, save_vector_state};
+
+/// Copies what a stub kept at `kept`; false where none did. The registers themselves hold what Rust code left in them.
+pub(crate) fn copy(kept: u64, to: &mut VectorState) -> bool {
+    // SAFETY: a guarded read survives any address.
+    kept != 0 && unsafe { cpu::guarded_read(kept, &mut to.0) } == to.0.len()
+}
+
+/// Whether FXSAVE and FXRSTOR run without a fault and hold the vector registers (SDM vol. 2A, FXSAVE; vol. 3A, 2.5,
+/// "Control Registers", OSFXSR).
+pub(crate) const fn can_be_saved(cr0: u64, cr4: u64) -> bool {
+    cr0 & (CR0_EM | CR0_TS) == 0 && cr4 & CR4_OSFXSR != 0
+}

@@ -1,10 +1,11 @@
 //! The record, chunk by chunk, without formatting.
 
+use super::fate::Fate;
 use super::{COMPLETE, messages};
 use crate::clock::CLOCK;
-use crate::cpu;
 use crate::frame::{VECTOR_CALL, VECTOR_NMI};
 use crate::image;
+use crate::mapped::{mapped_from, read};
 use crate::runtime::Runtime;
 use crate::sink::Sink;
 use crate::slot::Basic;
@@ -34,7 +35,8 @@ impl View<'_> {
         // Counting sends nothing, so it cannot fail.
         let _ = self.body(&mut counting);
         let header = self.header(counting.chunks());
-        for sink in runtime.config.sinks {
+        for (index, sink) in runtime.config.sinks.iter().enumerate() {
+            runtime.record_fates.set(index, Fate::Interrupted);
             let mut adapter = SinkAdapter { runtime, me, sink: *sink };
             let written = Writer::begin(&mut adapter, &header).and_then(|mut writer| {
                 self.body(&mut writer)?;
@@ -44,6 +46,7 @@ impl View<'_> {
                 // The line that says so is all that can be lost now.
                 let _ = sink.write(COMPLETE);
             }
+            runtime.record_fates.set(index, written.map_or_else(Fate::Failed, |_| Fate::Written));
         }
         runtime.with_boards(me, |boards, cx| {
             for board in boards {
@@ -141,7 +144,7 @@ impl View<'_> {
                 let own = self.me.index() == Some(cpu);
                 let bytes = if own { config.stack_bytes.saturating_mul(2) } else { config.stack_bytes };
                 let from = registers.rsp & !(DEBUGGER_LINE - 1);
-                to.stack(cpu, from, mapped_from(from, bytes), read)?;
+                to.stack(cpu, from, mapped_from(from, bytes.into()) as u32, read)?;
             }
         }
         for region in config.regions {
@@ -214,7 +217,7 @@ impl View<'_> {
             to.apic(cpu, &extended.apic)?;
         }
         if extended.has_fxsave {
-            to.fxsave(cpu, &extended.fxsave)?;
+            to.fxsave(cpu, &extended.fxsave.0)?;
         }
         Ok(())
     }
@@ -242,21 +245,3 @@ impl RecordSink for SinkAdapter {
 /// gdb reads stacks by lines of this many bytes (`set dcache line-size`). Of a line that begins before the slice of the
 /// core, it takes all from the image's `.bss` when the stack lies there: zeroes. So a slice begins with a line.
 const DEBUGGER_LINE: u64 = 64;
-
-/// How many of these bytes lie before the first page that cannot be read: a stack is often shorter than what is asked
-/// for, and ends at a guard page.
-fn mapped_from(address: u64, bytes: u32) -> u32 {
-    const PAGE: u64 = 4096;
-    let end = address.saturating_add(bytes.into());
-    let mut mapped = address;
-    while mapped < end && read(mapped, &mut [0]) {
-        mapped = (mapped & !(PAGE - 1)).saturating_add(PAGE);
-    }
-    mapped.min(end).saturating_sub(address) as u32
-}
-
-/// Copies memory that may not be there.
-fn read(address: u64, to: &mut [u8]) -> bool {
-    // SAFETY: a guarded read survives any address.
-    unsafe { cpu::guarded_read(address, to) == to.len() }
-}

@@ -1,14 +1,16 @@
 //! `cargo xtask run EXAMPLE`: one run, its four files, and the guest's own word as the exit status.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::Result;
-use crate::firmware;
+use crate::error::{Error, Result};
+use crate::firmware::{self, Image};
+use crate::grub;
 use crate::machine::Options;
+use crate::media::Medium;
 use crate::progress::step;
 use crate::session::{self, Files, Press};
-use crate::tools::QEMU;
+use crate::tools::{GRUB, GRUB_BIOS, QEMU, XORRISO};
 use crate::workspace::Workspace;
 
 /// What to run and how. Exits with 0 only when the guest said that the record is complete and it decodes whole.
@@ -60,6 +62,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<bool> {
     if let Some(seconds) = args.limit {
         options.limit = Duration::from_secs(seconds);
     }
+    if grub::is_for_multiboot2_alone(&std::fs::read(&image.elf).map_err(Error::io(&image.elf))?) {
+        options.medium = disc(&image, &args.cmdline, &folder)?;
+    }
     let press =
         if args.press { Press::AfterArmed(Duration::from_millis(args.press_delay)) } else { Press::Never };
     step(&format!("running it on {} CPUs", args.smp));
@@ -75,4 +80,14 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<bool> {
         println!("{}\n\nopen: {}", run.dump.report(), shown.gdb());
     }
     Ok(true)
+}
+
+/// A disc for an image that the emulator cannot load by itself.
+fn disc(image: &Image, words: &str, folder: &Path) -> Result<Medium> {
+    for tool in [&GRUB, &GRUB_BIOS, &XORRISO] {
+        tool.require()?;
+    }
+    let disc = folder.join("disc.iso");
+    grub::rescue_disc_by_multiboot2(&image.boot, words, &folder.join("disc"), &disc)?;
+    Ok(Medium::Cdrom(disc))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{BUILD, Checks, Context};
+use crate::dump::Dump;
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::Options;
@@ -51,10 +52,15 @@ pub fn pressed(image: &Image, options: &Options, files: &Files) -> Result<Run> {
 
 /// Requires that the record of `run` speaks of `cpus` CPUs and that none is lost.
 pub fn none_lost(run: &Run, cpus: u32) -> Result<()> {
-    let (recorded, lost) = (run.dump.cpus().len(), run.dump.lost());
+    none_lost_in(&run.dump, cpus)
+}
+
+/// The same of a record that is not of a whole [`Run`].
+pub fn none_lost_in(dump: &Dump, cpus: u32) -> Result<()> {
+    let (recorded, lost) = (dump.cpus().len(), dump.lost());
     if recorded == cpus as usize && lost == 0 {
         return Ok(());
     }
-    let report = run.dump.report();
+    let report = dump.report();
     Err(Error::Guest(format!("{recorded} of {cpus} CPUs in the record, {lost} lost\n{report}")))
 }

@@ -23,10 +23,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("panic-smp-efi-loader", &["panic-smp-boot-handoff"]),
     ("panic-smp", &["panic-smp-stop-protocol", "panic-smp-crash-record", "panic-smp-nmi-source"]),
     ("panic-smp-critical-section", &[]),
+    ("panic-smp-screen", &["panic-smp"]),
     ("panic-smp-appliance-rt", &["panic-smp", "panic-smp-boot-handoff", "panic-smp-firmware-tables"]),
     ("panic-smp-linker", &[]),
     ("panic-smp-postmortem", &["panic-smp-stop-protocol", "panic-smp-crash-record"]),
-    ("panic-smp-xtask", &["panic-smp-boot-handoff", "panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-stop-protocol"]),
+    ("panic-smp-xtask", &["panic-smp-boot-handoff", "panic-smp-contain-zone", "panic-smp-crash-record", "panic-smp-postmortem", "panic-smp-screen", "panic-smp-stop-protocol"]),
 ];
 
 /// What a board may name.
@@ -43,6 +44,10 @@ const PURE: &[&str] = &[
     "panic-smp-boot-handoff",
     "panic-smp-firmware-tables",
 ];
+
+/// The example that shows that panic-smp stands without our start-up, and what it therefore does without.
+const OWN_BOOT: (&str, &[&str]) =
+    ("panic-smp-example-bring-your-own-boot", &["panic-smp-appliance-rt", "panic-smp-linker"]);
 
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
@@ -75,6 +80,7 @@ fn rules(graph: &Graph) -> Vec<(&'static str, Vec<String>)> {
         ("pure-crates", reaching(graph, PURE, HARDWARE)),
         ("no-critical-section-on-path", reaching(graph, &["panic-smp"], &["critical-section"])),
         ("nobody-needs-a-board", leaves(graph, &boards)),
+        ("own-boot-is-its-own", reaching(graph, &[OWN_BOOT.0], OWN_BOOT.1)),
     ]
 }
 
@@ -247,6 +253,10 @@ mod tests {
         assert_eq!(
             broken(&[STOP, ("panic-smp", &["queue"]), ("queue", &["critical-section"])]),
             ["no-critical-section-on-path"]
+        );
+        assert_eq!(
+            broken(&[STOP, (OWN_BOOT.0, &["helper"]), ("helper", &[OWN_BOOT.1[0]])]),
+            ["own-boot-is-its-own"]
         );
         assert_eq!(broken(&[STOP, ("panic-smp-firmware-tables", &["panic-smp-stop-protocol"])]), ["layers"]);
         assert_eq!(broken(&[STOP, ("panic-smp-unknown", &[])]), ["layers"]);

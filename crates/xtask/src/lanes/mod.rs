@@ -6,6 +6,7 @@
 mod attempt;
 mod boot;
 mod boot_paths;
+mod bring_your_own_boot;
 mod buttons;
 mod cargo_tests;
 mod contain_zone;
@@ -19,6 +20,7 @@ mod lint;
 mod machines;
 mod model;
 mod mutants;
+mod outside;
 mod package;
 mod panics;
 mod planted;
@@ -26,6 +28,7 @@ mod readme;
 mod registers;
 mod replay;
 mod scenarios;
+mod screens;
 mod single_step;
 mod soak;
 mod unit;
@@ -71,9 +74,12 @@ pub const ALL: &[Lane] = &[
     Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
     Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
+    Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
+    Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
+    Lane { name: "screens", about: "the panic screen says what the record says; without one nothing is lost", needs: EMULATOR, run: screens::run },
     Lane { name: "gdb", about: "a plain gdb opens the core", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB], run: gdb::run },
     Lane { name: "registers", about: "the record holds the registers that each CPU had, as gdb and the emulator tell them", needs: DEBUGGER, run: registers::run },
     Lane { name: "single-step", about: "a second NMI at every instruction of the save path loses nothing", needs: DEBUGGER, run: single_step::run },
@@ -97,6 +103,10 @@ const BOOT_MEDIA: &[&Tool] = &[
     &tools::GRUB_EFI,
     &tools::XORRISO,
 ];
+
+/// What a lane needs that boots what only GRUB loads, and looks at it with gdb.
+const OTHER_BOOT: &[&Tool] =
+    &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB, &tools::GRUB, &tools::GRUB_BIOS, &tools::XORRISO];
 
 /// What a lane needs that also looks at the firmware with gdb.
 const DEBUGGER: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB];

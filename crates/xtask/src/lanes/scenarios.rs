@@ -5,6 +5,7 @@
 
 mod cases;
 mod outside;
+mod reset;
 mod seen;
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
             checks.check(&name, || result);
         }
     }
+    reset::run(context, checks, &image);
 }
 
 /// One boot.

@@ -41,6 +41,8 @@ pub const ALL: &[Scenario] = &[
     parked::UNPARKED,
     report::FAULT_IN_REPORT,
     report::FAULT_TWICE,
+    report::FAULT_THEN_SCREEN,
+    report::PANIC_IN_SCREEN,
     report::PANIC_IN_SETTLE,
     shootdown::SET,
     shootdown::ALL_OTHERS,
@@ -54,6 +56,7 @@ pub const ALL: &[Scenario] = &[
     two_at_once::OVERLAP,
     wedged::SETTLE,
     wedged::REPORT,
+    wedged::SCREEN,
     wedged::HOOK,
     wedged::FINAL_ACTION,
 ];

@@ -36,6 +36,7 @@ panic_smp::runtime! {
     pub static PANIC: 16 cpus = Config::new()
         .boards(&[&gate::BOARD])
         .sinks(&[&observe::OBSERVER, &COM1])
+        .screens(&[&observe::SCREEN])
         .nmi_handlers(&[scenario::nmi])
         .on_stop(scenario::on_stop)
         .settle(&[critical_section_smp::owners_are_stopped, scenario::settle])

@@ -1,9 +1,11 @@
-//! What the record carries of the run itself: a region of words, and a sink that sees when the first byte leaves.
+//! What the record carries of the run itself: a region of words, and a sink that sees when the first byte leaves. And a
+//! screen that nobody sees.
 //!
 //! # Context
 //! Panic path: atomics only.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use panic_smp::screen::{Emphasis, Screen, ScreenSize};
 use panic_smp::sink::{Sink, SinkError};
 use stop_protocol::Stage;
 
@@ -57,13 +59,35 @@ impl Sink for Observer {
         let begun = match PANIC.ledger().authority().stage {
             Stage::Report => (&self.reporting, scenario::current().report),
             Stage::Record => (&self.recording, scenario::current().record),
-            Stage::Elected | Stage::Contain | Stage::Settle | Stage::Hooks | Stage::Final | Stage::Done => {
-                return Ok(());
-            }
+            Stage::Elected
+            | Stage::Contain
+            | Stage::Settle
+            | Stage::Screen
+            | Stage::Hooks
+            | Stage::Final
+            | Stage::Done => return Ok(()),
         };
         if !begun.0.swap(true, Ordering::Relaxed) {
             begun.1();
         }
         Ok(())
+    }
+}
+
+/// A screen that keeps nothing.
+pub static SCREEN: Blind = Blind;
+
+/// Has the scenario's turn at its second row, when a screen was begun and is not done.
+pub struct Blind;
+
+impl Screen for Blind {
+    fn size(&self) -> Option<ScreenSize> {
+        Some(ScreenSize { columns: 80, rows: 25 })
+    }
+
+    fn show(&self, row: u16, _text: &[u8], _emphasis: Emphasis) {
+        if row == 1 {
+            (scenario::current().screen)();
+        }
     }
 }

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub report: fn(),
     /// Before the first byte of the stage of that name leaves.
     pub record: fn(),
+    /// While the screen of that stage is drawn.
+    pub screen: fn(),
     /// In the stage of that name.
     pub hook: fn(),
 }
@@ -49,6 +51,7 @@ impl Scenario {
         settle: || {},
         report: || {},
         record: || {},
+        screen: || {},
         hook: || {},
     };
 }

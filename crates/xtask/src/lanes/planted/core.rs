@@ -66,7 +66,8 @@ pub fn unwound(files: &Files, core: &Core, cpu: usize, function: &str) -> Result
     Ok(threads.remove(&cpu).unwrap_or_default().registers)
 }
 
-fn gdb(files: &Files, commands: &[&str]) -> Result<String> {
+/// What gdb says to `commands` when it opens the core in `files`.
+pub fn gdb(files: &Files, commands: &[&str]) -> Result<String> {
     let mut line = Command::new("gdb");
     line.args(["-nx", "-batch"]);
     for command in commands {
@@ -103,7 +104,7 @@ fn parse(text: &str) -> Core {
 }
 
 /// The CPU of `... LWP 3 ...` or `... (LWP 3) ...`: thread ids are index + 1.
-fn lwp(line: &str) -> Option<usize> {
+pub fn lwp(line: &str) -> Option<usize> {
     let (_, rest) = line.split_once("LWP ")?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse::<usize>().ok()?.checked_sub(1)

@@ -72,6 +72,7 @@ pub const CASES: &[Case] = &[
     Case { name: "wedged-settle", words: "case=wedged-settle", cpus: &[2, 4], judge: wedged, ..CASE },
     Case { name: "wedged-settle-in-nmi", words: "case=wedged-settle nmi=bsp cpu=99", cpus: &[2, 4], drive: press, judge: wedged_in_nmi, ..CASE },
     Case { name: "wedged-report", words: "case=wedged-report", cpus: &[2, 4], judge: wedged, ..CASE },
+    Case { name: "wedged-screen", words: "case=wedged-screen", cpus: &[2, 4], judge: failed_screen, ..CASE },
     Case { name: "wedged-hook", words: "case=wedged-hook", cpus: &[2, 4], judge: wedged_hook, ..CASE },
     Case { name: "wedged-hook-halt", words: "case=wedged-hook then=halt", cpus: &[2, 4], drive: guard_ended, end: End::RecordAndHalt, judge: wedged_hook_halted },
     Case { name: "panic-in-final-action", words: "case=panic-in-final-action", cpus: &[1, 4], judge: reset, ..CASE },
@@ -89,6 +90,8 @@ pub const CASES: &[Case] = &[
     Case { name: "fault-mc", words: "case=button", cpus: &[2, 4], drive: machine_check, judge: machine_checked, ..CASE },
     Case { name: "fault-in-report", words: "case=fault-in-report", cpus: &[1, 4], judge: level_2, ..CASE },
     Case { name: "panic-in-settle", words: "case=panic-in-settle", cpus: &[1, 4], judge: level_2, ..CASE },
+    Case { name: "panic-in-screen", words: "case=panic-in-screen", cpus: &[1, 4], judge: failed_screen, ..CASE },
+    Case { name: "fault-then-screen", words: "case=fault-then-screen", cpus: &[1, 4], judge: level_2_drawn, ..CASE },
     Case { name: "fault-twice", words: "case=fault-twice", cpus: &[1, 4], end: End::NoRecord, judge: level_3, ..CASE },
     Case { name: "shootdown-set", words: "case=shootdown-set", cpus: SMP, drive: |m, o, n| shot(m, o, n, |cpu| cpu == 1), judge: shootdown_set, ..CASE },
     Case { name: "shootdown-all", words: "case=shootdown-all", cpus: SMP, drive: |m, o, n| shot(m, o, n, |_| true), judge: shootdown_all, ..CASE },
@@ -289,6 +292,13 @@ fn wedged_hook(seen: &Seen) -> Result<()> {
     seen.won([0], Won::PANIC, |_| [stopped(Nmi)]).map(drop)
 }
 
+/// The screen was begun, and cost neither the record, which was out, nor the final action.
+fn failed_screen(seen: &Seen) -> Result<()> {
+    seen.won([0], Won::PANIC, |_| [stopped(Nmi)])?;
+    require(seen.said("drawing"), || "the screen was not drawn at all".into())?;
+    require(!seen.text().contains("a hook after"), || "the hooks ran at level 2".into())
+}
+
 fn wedged_hook_halted(seen: &Seen) -> Result<()> {
     require(seen.status.is_none(), || format!("exit status {:?}", seen.status))?;
     seen.won_however_it_ended([0], Won::PANIC, |_| [stopped(Nmi)]).map(drop)
@@ -371,6 +381,12 @@ fn fault(seen: &Seen, cpu: u32, fault: Fault) -> Result<()> {
 fn level_2(seen: &Seen) -> Result<()> {
     seen.won([0], Won::PANIC.at_level_2(), |_| [stopped(Nmi)])?;
     seen.message(0, "the first panic")
+}
+
+/// A screen is drawn although the report failed.
+fn level_2_drawn(seen: &Seen) -> Result<()> {
+    level_2(seen)?;
+    require(seen.said("drawing at level 2"), || "the screen was not drawn at level 2".into())
 }
 
 /// Only the final action is left, and it comes.

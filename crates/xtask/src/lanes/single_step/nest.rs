@@ -22,7 +22,7 @@ const MOST_STEPS: usize = 100;
 const SOON: Duration = Duration::from_secs(20);
 
 /// The fields of `panic_smp::TrapFrame`, by the names of the record.
-const FRAME: [&str; 24] = [
+const FRAME: [&str; 25] = [
     "r15",
     "r14",
     "r13",
@@ -40,6 +40,7 @@ const FRAME: [&str; 24] = [
     "rax",
     "cr2",
     "dr7",
+    "vector_state",
     "vector",
     "error_code",
     "rip",

@@ -11,6 +11,8 @@ pub const SETTLE: Scenario =
     Scenario { name: "wedged-settle", main, settle: || cpu::spin(), ..Scenario::IDLE };
 pub const REPORT: Scenario =
     Scenario { name: "wedged-report", main, report: || cpu::spin(), ..Scenario::IDLE };
+pub const SCREEN: Scenario =
+    Scenario { name: "wedged-screen", main, screen: draws_for_ever, ..Scenario::IDLE };
 pub const HOOK: Scenario = Scenario { name: "wedged-hook", main, hook: || cpu::spin(), ..Scenario::IDLE };
 
 pub const FINAL_ACTION: Scenario = Scenario {
@@ -19,6 +21,11 @@ pub const FINAL_ACTION: Scenario = Scenario {
     main,
     ..Scenario::IDLE
 };
+
+fn draws_for_ever() {
+    println!("drawing");
+    cpu::spin()
+}
 
 fn main(cpu: CpuIndex) -> ! {
     cpu::meet();
