@@ -163,9 +163,8 @@ refuse:
 5:      cli
         hlt
         jmp     5b
-        .code64
 
-        .section .rodata.start, "a"
+        // Beside the code that says them: of an image that was cut short only the beginning is there.
 no_long_mode_text:
         .asciz  "\r\npanic-smp: no 64-bit CPU\r\n"
 damaged_text:
@@ -187,6 +186,9 @@ uart_values:
         .word   {COM1} + {UART_MODEM}
         .byte   {UART_READY}
 uart_values_end:
+        .code64
+
+        .section .rodata.start, "a"
         .balign 8
 boot_gdt:
         .quad   0

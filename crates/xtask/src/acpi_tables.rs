@@ -22,6 +22,8 @@ pub enum Fault {
     RsdpChecksum,
     /// The root table lists itself, first.
     RootListsItself,
+    /// The table of CPUs has another name.
+    NoMadt,
 }
 
 /// Bytes of the RSDP, revision 2.
@@ -69,7 +71,7 @@ pub fn blob(entries: &[Vec<u8>], fault: Fault) -> Vec<u8> {
         blob.extend(table);
     };
     put(xsdt_at, table(*b"XSDT", 1, &root));
-    let mut madt = table(*b"APIC", 5, &madt);
+    let mut madt = table(if fault == Fault::NoMadt { *b"CPUS" } else { *b"APIC" }, 5, &madt);
     if fault == Fault::MadtChecksum {
         madt[CHECKSUM_AT] ^= 0x55;
     }

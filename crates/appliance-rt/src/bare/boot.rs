@@ -233,12 +233,19 @@ fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     Shared { machine, tables: &raw mut *tables, enabled, stack_words, entered }
 }
 
-/// The CPUs of the MADT. Masks the I/O APICs that it lists.
+/// The CPUs of the MADT, whose I/O APICs are masked. Where it is damaged or missing there may be other CPUs, which firmware
+/// left in a state of its own.
 fn read_madt(rsdp: Option<Rsdp>, cpus: &mut [Cpu], map: &[Region]) -> usize {
+    let runtime = APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry.runtime;
+    let warn = |warning| {
+        runtime.expect_undeclared_cpus();
+        warn(warning);
+    };
     let madt = rsdp
         .map(|rsdp| Tables::new(&BootView, rsdp, warn))
         .and_then(|tables| tables.open(Madt::SIGNATURE, Madt::new, warn));
     let Some(madt) = madt else {
+        runtime.expect_undeclared_cpus();
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return 0;
     };

@@ -1,13 +1,14 @@
 //! ACPI tables that lie: start-up warns, and the machine works with the CPUs that are there.
 
 use super::super::attempt::{Attempt, CPUS};
-use super::{Checks, Context, boot, broken, prepare};
+use super::{Checks, Context, boot, broken, on_esp, prepare};
 use crate::acpi_tables::{self, Fault, entry_without_length, local_apic, local_x2apic};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::Options;
 use crate::media::{Firmware, Medium};
 use crate::serial;
+use crate::tools::OVMF;
 
 /// A table of CPUs that is not true.
 struct Lie {
@@ -22,6 +23,10 @@ struct Lie {
 
 /// Bigger than any machine that there is, and than the 64 CPUs of the example.
 const MANY: u32 = 1000;
+
+/// What start-up says when it cannot know of another CPU. The button still reaches the first, and its stop must not reach
+/// those that nobody started.
+const ALONE: &str = "no ACPI table of CPUs: only this one runs";
 
 const LIES: &[Lie] = &[
     Lie {
@@ -69,6 +74,13 @@ const LIES: &[Lie] = &[
         warning: None,
     },
     Lie {
+        name: "no-madt",
+        entries: || cpus().collect(),
+        fault: Fault::NoMadt,
+        armed: 1,
+        warning: Some(ALONE),
+    },
+    Lie {
         name: "this-cpu-is-not-listed",
         entries: || cpus().skip(1).collect(),
         fault: Fault::None,
@@ -83,16 +95,16 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         checks.check(lie.name, || {
             let attempt = prepare(context, image, lie.name)?;
             let options = Options { armed: lie.armed, ..told(&attempt, &(lie.entries)(), lie.fault)? };
-            boot::pressed(&attempt.image, &options, &attempt.files)?;
-            let log = std::fs::read(&attempt.files.serial).map_err(Error::io(&attempt.files.serial))?;
-            match lie.warning {
-                Some(warning) if !serial::lines(&log).any(|line| line.contains(warning)) => {
-                    Err(Error::Guest(format!("nobody was told `{warning}`")))
-                }
-                _ => Ok(()),
-            }
+            warned(&attempt, &options, lie.warning)
         });
     }
+    checks.check_with(&[&OVMF], "uefi-no-tables", || {
+        let attempt = prepare(context, image, "uefi-no-tables")?;
+        let mut options = on_esp(&attempt)?;
+        options.extra = ["-machine", "q35,acpi=off"].map(str::to_owned).into();
+        options.armed = 1;
+        warned(&attempt, &options, Some(ALONE))
+    });
     let name = "1000-cpus";
     checks.check(name, || {
         let attempt = prepare(context, image, name)?;
@@ -100,6 +112,18 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         let options = told(&attempt, &entries, Fault::None)?;
         broken::says(&attempt, &options, &["holds 64 CPUs", "can have 1000"])
     });
+}
+
+/// Boots, presses the button, and requires that no CPU is lost and that start-up said the `warning`.
+fn warned(attempt: &Attempt, options: &Options, warning: Option<&str>) -> Result<()> {
+    boot::pressed(&attempt.image, options, &attempt.files)?;
+    let log = std::fs::read(&attempt.files.serial).map_err(Error::io(&attempt.files.serial))?;
+    match warning {
+        Some(warning) if !serial::lines(&log).any(|line| line.contains(warning)) => {
+            Err(Error::Guest(format!("nobody was told `{warning}`")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The CPUs that the machine has.
