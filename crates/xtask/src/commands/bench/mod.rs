@@ -9,6 +9,7 @@ mod elf;
 mod instructions;
 mod linux;
 mod memory;
+mod serial;
 mod stack;
 mod stepper;
 
@@ -50,6 +51,7 @@ const PARTS: &[(&str, Measure)] = &[
     ("Stack", stack::measure),
     ("Memory", memory::measure),
     ("Time", boot::measure),
+    ("Serial line", serial::measure),
 ];
 
 /// Measures everything and writes the document.
