@@ -23,7 +23,7 @@ use panic_smp::sink::COM1;
 
 panic_smp::runtime! {
     /// The one runtime of this firmware.
-    pub static PANIC: 64 cpus = Config::new()
+    pub static PANIC: 288 cpus = Config::new()
         .boards(&[&board_qemu::BOARD])
         .sinks(&[&COM1])
         .screens(&[&screens::FRAMEBUFFER, &screens::VGA])

@@ -1,7 +1,7 @@
 //! ACPI tables that lie: start-up warns, and the machine works with the CPUs that are there.
 
 use super::super::attempt::{Attempt, CPUS};
-use super::{Checks, Context, boot, broken, on_esp, prepare};
+use super::{Checks, Context, boot, broken, prepare};
 use crate::acpi_tables::{self, Fault, entry_without_length, local_apic, local_x2apic};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
@@ -21,7 +21,7 @@ struct Lie {
     warning: Option<&'static str>,
 }
 
-/// Bigger than any machine that there is, and than the 64 CPUs of the example.
+/// Bigger than any machine that there is, and than the 288 CPUs of the example.
 const MANY: u32 = 1000;
 
 /// What start-up says when it cannot know of another CPU. The button still reaches the first, and its stop must not reach
@@ -100,7 +100,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     }
     checks.check_with(&[&OVMF], "uefi-no-tables", || {
         let attempt = prepare(context, image, "uefi-no-tables")?;
-        let mut options = on_esp(&attempt)?;
+        let mut options = attempt.on_esp(Firmware::ovmf())?;
         options.extra = ["-machine", "q35,acpi=off"].map(str::to_owned).into();
         options.armed = 1;
         warned(&attempt, &options, Some(ALONE))
@@ -110,7 +110,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         let attempt = prepare(context, image, name)?;
         let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
         let options = told(&attempt, &entries, Fault::None)?;
-        broken::says(&attempt, &options, &["holds 64 CPUs", "can have 1000"])
+        broken::says(&attempt, &options, &["holds 288 CPUs", "can have 1000"])
     });
 }
 
