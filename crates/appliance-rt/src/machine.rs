@@ -3,14 +3,16 @@
 use core::{
     arch::asm,
     ops::Range,
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use boot_handoff::Framebuffer;
 use firmware_tables::Rsdp;
 use panic_smp::CpuIndex;
 
-use crate::{VgaText, command_line, memory_map::Region, paging::GuardedStacks};
+use crate::{
+    VgaText, command_line, init_sipi::Stage, memory_map::Region, paging::GuardedStacks, phase::Phase,
+};
 
 /// The machine, as `main` gets it. Lives for ever; every method may be called on any CPU in normal or interrupt context.
 #[derive(Debug)]
@@ -27,36 +29,6 @@ pub struct Machine {
     pub(crate) tsc_hz: Option<u64>,
     pub(crate) vga_text: Option<VgaText>,
     pub(crate) all_started: AtomicBool,
-}
-
-/// How far a CPU has come. Moves forward only, by compare-exchange: the CPU itself and the one that starts it may meet.
-#[derive(Debug)]
-pub(crate) struct Phase(AtomicU8);
-
-#[cfg_attr(
-    not(target_os = "none"),
-    allow(dead_code, reason = "only start-up, which needs the bare machine, moves phases")
-)]
-impl Phase {
-    pub(crate) const WAITING: u8 = 0;
-    pub(crate) const ALIVE: u8 = 1;
-    pub(crate) const READY: u8 = 2;
-    pub(crate) const FAILED: u8 = 3;
-
-    pub(crate) const fn new() -> Self {
-        Self(AtomicU8::new(Self::WAITING))
-    }
-
-    pub(crate) fn get(&self) -> u8 {
-        // Acquire: pairs with `advance`, so that what a CPU did before it became ready is seen.
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// From `from` to `to`; false if it is not at `from`.
-    pub(crate) fn advance(&self, from: u8, to: u8) -> bool {
-        // AcqRel: Release for what this CPU did before; Acquire for what led to the phase it found.
-        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
 }
 
 impl Machine {
@@ -96,13 +68,13 @@ impl Machine {
     /// How many CPUs are ready by now.
     #[must_use]
     pub fn cpus_running(&self) -> usize {
-        self.phases.iter().filter(|phase| phase.get() == Phase::READY).count()
+        self.phases.iter().filter(|phase| phase.get() == Stage::Ready).count()
     }
 
     /// Whether `cpu` is ready.
     #[must_use]
     pub fn is_running(&self, cpu: CpuIndex) -> bool {
-        self.phases.get(cpu.as_usize()).is_some_and(|phase| phase.get() == Phase::READY)
+        self.phases.get(cpu.as_usize()).is_some_and(|phase| phase.get() == Stage::Ready)
     }
 
     /// Waits until every enabled CPU is ready or was given up, and returns how many are ready.
@@ -143,7 +115,7 @@ impl Machine {
         self.framebuffer
     }
 
-    /// The frequency of the time-stamp counter in Hz, if CPUID or the interval timer gave one.
+    /// The frequency of the time-stamp counter in Hz, if CPUID or a timer gave one.
     #[must_use]
     pub const fn tsc_hz(&self) -> Option<u64> {
         self.tsc_hz
@@ -195,10 +167,12 @@ mod tests {
         };
         assert_eq!(machine.option("nmi"), Some("all"));
         assert_eq!(machine.cpus_running(), 0);
-        assert!(PHASES[0].advance(Phase::WAITING, Phase::ALIVE));
-        assert!(PHASES[0].advance(Phase::ALIVE, Phase::READY));
-        assert!(PHASES[1].advance(Phase::WAITING, Phase::FAILED));
-        assert!(!PHASES[1].advance(Phase::WAITING, Phase::ALIVE), "given up before it came");
+        assert!(PHASES[0].advance(Stage::Waiting, Stage::Alive));
+        assert!(PHASES[0].advance(Stage::Alive, Stage::Joining));
+        assert_eq!(machine.cpus_running(), 0, "it has not become ready yet");
+        assert!(PHASES[0].advance(Stage::Joining, Stage::Ready));
+        assert!(PHASES[1].advance(Stage::Waiting, Stage::Failed));
+        assert!(!PHASES[1].advance(Stage::Waiting, Stage::Alive), "given up before it came");
         assert_eq!(machine.wait_for_all(), 1);
         assert!(machine.is_running(CpuIndex(0)));
         assert!(!machine.is_running(CpuIndex(1)) && !machine.is_running(CpuIndex(3)));

@@ -64,6 +64,12 @@ fn is_free(map: &[Region], taken: &[Taken], start: u64, end: u64) -> bool {
         && !taken.iter().any(|taken| overlaps(start, end, taken))
 }
 
+/// Whether any of `start..end` is memory in `map`.
+#[must_use]
+pub fn is_memory(map: &[Region], start: u64, end: u64) -> bool {
+    map.iter().any(|region| region.kind.is_memory() && overlaps(start, end, &(region.start..region.end)))
+}
+
 /// The page for the start-up code of the other CPUs: RAM below 640 KiB, 0x8000 if that is free, else the lowest that is.
 /// Page 0, with the real-mode vectors, is never chosen.
 #[must_use]
@@ -130,6 +136,19 @@ mod tests {
         // A reserved region that lies over RAM wins.
         let overlapping = [PC[0], region(0x1000, 0x9000, RegionKind::AcpiNvs)];
         assert_eq!(trampoline_page(&overlapping, &[]), Some(0x9000));
+    }
+
+    #[test]
+    fn what_touches_memory_is_memory() {
+        for (start, end, memory) in [
+            (0xfec0_0000, 0xfec0_0020, false),
+            (0x9_fc00, 0xa_0000, false),
+            (0x9_fbf0, 0x9_fc10, true),
+            (0x1ffd_fff0, 0x1ffe_0010, true),
+            (0, 0x8000_0000, true),
+        ] {
+            assert_eq!(is_memory(&PC, start, end), memory, "{start:#x}..{end:#x}");
+        }
     }
 
     #[test]

@@ -103,6 +103,44 @@ pub mod apic {
     pub const X2APIC_MSR: u32 = 0x800;
     /// Register offset: local APIC id; bits 31:24 in xAPIC mode, all 32 in x2APIC mode.
     pub const ID: u32 = 0x20;
+    /// Register offset: version.
+    pub const VERSION: u32 = 0x30;
+    /// Version register: where the number of the last entry of the local vector table begins, 8 bits.
+    pub const VERSION_LAST_LVT_SHIFT: u32 = 16;
+    /// The least such number with [`LVT_PMC`] (SDM vol. 3A, Local APIC Version Register).
+    pub const LAST_LVT_WITH_PMC: u32 = 4;
+    /// The least such number with [`LVT_THERMAL`] too.
+    pub const LAST_LVT_WITH_THERMAL: u32 = 5;
+    /// The least such number with [`LVT_CMCI`] too.
+    pub const LAST_LVT_WITH_CMCI: u32 = 6;
+    /// Register offset: task priority.
+    pub const TASK_PRIORITY: u32 = 0x80;
+    /// Register offset: the first of eight in-service registers.
+    pub const IN_SERVICE: u32 = 0x100;
+    /// From one of them to the next.
+    pub const ROW_STRIDE: u32 = 0x10;
+    /// Register offset: LVT corrected machine checks.
+    pub const LVT_CMCI: u32 = 0x2f0;
+    /// Register offset: LVT timer.
+    pub const LVT_TIMER: u32 = 0x320;
+    /// Register offset: LVT thermal sensor.
+    pub const LVT_THERMAL: u32 = 0x330;
+    /// Register offset: LVT performance counters.
+    pub const LVT_PMC: u32 = 0x340;
+    /// Register offset: LVT LINT0.
+    pub const LVT_LINT0: u32 = 0x350;
+    /// Register offset: LVT LINT1.
+    pub const LVT_LINT1: u32 = 0x360;
+    /// Register offset: LVT error.
+    pub const LVT_ERROR: u32 = 0x370;
+    /// Entry of the local vector table: masked.
+    pub const LVT_MASKED: u32 = 1 << 16;
+    /// Entry of the local vector table: the delivery mode.
+    pub const DELIVERY_MODE: u32 = 7 << 8;
+    /// Entry of the local vector table: delivered as SMI.
+    pub const DELIVERY_SMI: u32 = 2 << 8;
+    /// Entry of the local vector table: delivery status and remote IRR.
+    pub const LVT_READ_ONLY: u32 = 1 << 12 | 1 << 14;
     /// Register offset: end of interrupt.
     pub const EOI: u32 = 0xb0;
     /// Register offset: spurious-interrupt vector.
@@ -123,10 +161,40 @@ pub mod apic {
     pub const COMMAND_STARTUP: u32 = 6 << 8 | 1 << 14;
     /// The first APIC id that an xAPIC cannot address: 0xFF is the broadcast.
     pub const FIRST_X2APIC_ID: u32 = 0xff;
+    /// The x2APIC id that is the broadcast.
+    pub const X2APIC_BROADCAST: u32 = u32::MAX;
     /// SDM vol. 3A, Typical BSP Initialization Sequence: from INIT to the first start-up IPI.
     pub const INIT_DELAY_US: u64 = 10_000;
     /// The same: from the first to the second start-up IPI.
     pub const STARTUP_DELAY_US: u64 = 200;
+}
+
+/// An I/O APIC (Intel 82093AA data sheet, Memory Mapped Registers; I/O APIC Registers).
+pub mod io_apic {
+    /// Offset of the register that selects one by its index.
+    pub const SELECT: u64 = 0;
+    /// Offset of the selected register.
+    pub const WINDOW: u64 = 0x10;
+    /// Bytes that the two lie in.
+    pub const BYTES: u64 = 0x20;
+    /// What its address is a multiple of at least: the registers are words.
+    pub const ALIGNMENT: u64 = 4;
+    /// Index: version.
+    pub const VERSION: u8 = 1;
+    /// Version: where the number of the last input begins, 8 bits.
+    pub const VERSION_LAST_INPUT_SHIFT: u32 = 16;
+    /// Index: low half of the entry of input 0; there are two words for each input.
+    pub const REDIRECTION: u8 = 0x10;
+    /// How many entries the index can name.
+    pub const MOST_INPUTS: u8 = (u8::MAX - REDIRECTION) / 2 + 1;
+    /// Entry: masked.
+    pub const MASKED: u32 = 1 << 16;
+    /// Entry: delivery status and remote IRR.
+    pub const READ_ONLY: u32 = 1 << 12 | 1 << 14;
+    /// Entry: the delivery mode.
+    pub const DELIVERY_MODE: u32 = 7 << 8;
+    /// Entry: delivered as SMI.
+    pub const DELIVERY_SMI: u32 = 2 << 8;
 }
 
 /// The first MiB.
@@ -209,12 +277,28 @@ pub mod pit {
     pub const SPEAKER: u8 = 2;
 }
 
-/// A 16550 UART at COM1 (National PC16550D data sheet).
+/// The high-precision event timer (IA-PC HPET Specification 1.0a, 2.3). Its registers are 64 bits wide; these are the halves
+/// that are used.
+pub mod hpet {
+    /// Upper half of the capabilities (2.3.4): the period of the main counter in femtoseconds.
+    pub const PERIOD: u64 = 0x004;
+    /// The longest allowed period (2.3.4): 100 ns.
+    pub const LONGEST_PERIOD: u32 = 0x05f5_e100;
+    /// Femtoseconds in a second.
+    pub const FEMTOSECONDS_PER_SECOND: u64 = 1_000_000_000_000_000;
+    /// Lower half of the general configuration (2.3.5).
+    pub const CONFIGURATION: u64 = 0x010;
+    /// Configuration: the main counter runs, and timers may interrupt.
+    pub const ENABLE: u32 = 1 << 0;
+    /// Lower half of the main counter (2.3.7).
+    pub const COUNTER: u64 = 0x0f0;
+}
+
+/// A 16550 UART at COM1 (National PC16550D data sheet), for the 32-bit code of `start.S`: all else goes by the panic runtime's
+/// UART.
 pub mod uart {
     /// The first port of COM1.
     pub const COM1: u16 = 0x3f8;
-    /// Transmit holding; with the divisor latch open its low byte.
-    pub const DATA: u16 = 0;
     /// Interrupt enable; with the divisor latch open its high byte.
     pub const INTERRUPTS: u16 = 1;
     /// FIFO control.
@@ -237,8 +321,6 @@ pub mod uart {
     pub const READY: u8 = 3;
     /// Line status: the transmit holding register is empty.
     pub const TRANSMIT_EMPTY: u8 = 0x20;
-    /// What a port without a device reads.
-    pub const ABSENT: u8 = 0xff;
 }
 
 /// A VGA adapter in text mode (IBM VGA Technical Reference, alphanumeric modes).

@@ -212,3 +212,6 @@ boot_stack_guard:                       // unmapped once the final tables are lo
         .skip   4096
         .skip   {BOOT_STACK_BYTES}
 boot_stack_top:
+
+        // Assembly of other crates may follow without naming its section.
+        .text

@@ -1,10 +1,10 @@
-// Where the other CPUs start: copied to one page below 640 KiB, run only there.
+// Where the other CPUs start: copied to one page below 640 KiB, run only there, by several CPUs at once.
 //
 // On entry (SDM vol. 3A, Multiple-Processor Management, start-up IPI): real mode, CS = page number << 8, IP = 0,
-// interrupts off, no stack. On exit: long mode on the final page tables, EBX the page's address, a jump to `entry`.
+// interrupts off, no stack. On exit: long mode on the final page tables, a jump to `entry`.
 //
-// The page is written before paging only: the final tables map it read-only. Its descriptors have the accessed bit set,
-// so that loading them does not write either.
+// No CPU writes the page: all that depends on its address is laid out before the first CPU is started, and the
+// descriptors have the accessed bit set, so that loading them does not write either.
 
         .section .trampoline, "ax"
         .code16
@@ -16,25 +16,18 @@ trampoline_begin:
         movw    %bx, %ds
         shll    $4, %ebx                // address of this page
 
-        leal    trampoline_gdt - trampoline_begin(%ebx), %eax
-        movl    %eax, trampoline_gdt_pointer - trampoline_begin + 2
-        leal    trampoline_32 - trampoline_begin(%ebx), %eax
-        movl    %eax, trampoline_far_32 - trampoline_begin
-
-        lgdtl   trampoline_gdt_pointer - trampoline_begin
+        lgdtl   trampoline_parameters - trampoline_begin + {PARAMETER_GDT}
         movl    ${CR0_PROTECTED}, %eax
         movl    %eax, %cr0
-        ljmpl   *(trampoline_far_32 - trampoline_begin)
+        ljmpl   *(trampoline_parameters - trampoline_begin + {PARAMETER_FAR_32})
 
         .code32
+        .globl  trampoline_32
 trampoline_32:
         movw    ${DATA}, %ax
         movw    %ax, %ds
         movw    %ax, %es
         movw    %ax, %ss
-
-        leal    trampoline_64 - trampoline_begin(%ebx), %eax
-        movl    %eax, trampoline_far_64 - trampoline_begin(%ebx)
 
         movl    ${CR4_PAE}, %eax
         movl    %eax, %cr4
@@ -46,9 +39,10 @@ trampoline_32:
         wrmsr
         movl    ${CR0_LONG}, %eax       // clears CD and NW too: caches on
         movl    %eax, %cr0
-        ljmpl   *trampoline_far_64 - trampoline_begin(%ebx)
+        ljmpl   *trampoline_parameters - trampoline_begin + {PARAMETER_FAR_64}(%ebx)
 
         .code64
+        .globl  trampoline_64
 trampoline_64:
         movw    ${DATA}, %ax
         movw    %ax, %ds
@@ -58,8 +52,7 @@ trampoline_64:
         movw    %ax, %fs
         movw    %ax, %gs
         movl    %ebx, %ebx              // clears the upper half
-        movq    trampoline_parameters - trampoline_begin + {PARAMETER_ENTRY}(%rbx), %rax
-        jmpq    *%rax
+        jmpq    *trampoline_parameters - trampoline_begin + {PARAMETER_ENTRY}(%rbx)
 
         // The real-mode NMI vector points here: an NMI that reaches a CPU before it has an IDT halts it.
         .code16
@@ -70,29 +63,23 @@ trampoline_halt:
         jmp     trampoline_halt
 
         .balign 8
+        .globl  trampoline_gdt
 trampoline_gdt:
         .quad   0
         .quad   {CODE64_DESCRIPTOR}
         .quad   {DATA_DESCRIPTOR}
         .quad   {CODE32_DESCRIPTOR}
+        .globl  trampoline_gdt_end
 trampoline_gdt_end:
-trampoline_gdt_pointer:
-        .word   trampoline_gdt_end - trampoline_gdt - 1
-        .long   0
-trampoline_far_32:
-        .long   0
-        .word   {CODE32}
-trampoline_far_64:
-        .long   0
-        .word   {CODE}
         .balign 8
         .globl  trampoline_parameters
 trampoline_parameters:
         .skip   {PARAMETER_BYTES}
         .code64
 
-        // The first 64-bit code of a started CPU, in the image. It has no stack yet and takes the one that was laid
-        // out for it; a CPU that nobody waits for finds none and halts.
+        // The first 64-bit code of a started CPU, in the image. It finds out by its APIC id which CPU it is, and takes
+        // the stack that was laid out for that one. It halts if it finds no stack: nobody waits for it any more, it was
+        // started twice, or nobody named it.
         .section .text.start, "ax"
         // Nobody called it: a debugger's backtrace ends here.
         .cfi_sections .debug_frame
@@ -101,15 +88,45 @@ trampoline_parameters:
 started_cpu:
         .cfi_startproc
         .cfi_undefined %rip
+        movl    ${APIC_BASE_MSR}, %ecx
+        rdmsr
+        // SDM vol. 3A, x2APIC State Transitions: INIT keeps the mode that firmware left this APIC in, either.
+        testl   ${APIC_BASE_X2APIC}, %eax
+        jnz     1f
+        cmpl    $0, {directory} + {DIRECTORY_X2APIC}(%rip)
+        je      2f
+        orl     ${APIC_BASE_X2APIC} | {APIC_BASE_ENABLED}, %eax
+        wrmsr
+1:      movl    ${X2APIC_ID_MSR}, %ecx
+        rdmsr                           // EAX: all 32 bits of the id
+        jmp     3f
+2:      shlq    $32, %rdx
+        orq     %rdx, %rax
+        movabsq ${APIC_BASE_ADDRESS}, %rdx
+        andq    %rdx, %rax
+        movl    {APIC_ID}(%rax), %eax
+        shrl    $24, %eax
+
+3:      movq    {directory} + {DIRECTORY_IDS}(%rip), %rsi
+        movl    {directory} + {DIRECTORY_COUNT}(%rip), %edx
+        xorl    %edi, %edi              // index of the CPU
+4:      cmpl    %edx, %edi
+        jae     6f
+        cmpl    (%rsi,%rdi,4), %eax
+        je      5f
+        incl    %edi
+        jmp     4b
+
+5:      movq    {directory} + {DIRECTORY_STACKS}(%rip), %rsi
         xorl    %esp, %esp
-        xchgq   %rsp, {stack_for_next}(%rip)
+        xchgq   %rsp, (%rsi,%rdi,8)
         testq   %rsp, %rsp
-        jz      1f
+        jz      6f
         xorl    %ebp, %ebp
         call    {ap_main}
         ud2
-1:      cli
+6:      cli
         hlt
-        jmp     1b
+        jmp     6b
         .cfi_endproc
         .size   started_cpu, . - started_cpu

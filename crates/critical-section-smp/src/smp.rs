@@ -107,9 +107,9 @@ unsafe fn interrupts_on() {
     unsafe { asm!("sti", options(nostack)) };
 }
 
-/// One turn of the wait. Lets interrupts in if they were on, so that a busy section starves no interrupt, least of
-/// all one that its owner waits for.
-fn relax(interrupts_were_on: bool) {
+/// One turn of the wait; the time-stamp counter after it. Lets interrupts in if they were on, so that a busy section starves
+/// no interrupt, least of all one that its owner waits for.
+fn relax(interrupts_were_on: bool) -> u64 {
     if interrupts_were_on {
         // SAFETY: interrupts were on when the section was asked for and the section is not ours, so they may come
         // here. STI holds them off for one instruction (Intel SDM vol. 2, STI), so they come between PAUSE and CLI.
@@ -117,4 +117,6 @@ fn relax(interrupts_were_on: bool) {
     } else {
         core::hint::spin_loop();
     }
+    // SAFETY: in ring 0 RDTSC does not fault (Intel SDM vol. 2, RDTSC).
+    unsafe { core::arch::x86_64::_rdtsc() }
 }

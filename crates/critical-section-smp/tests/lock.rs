@@ -21,12 +21,17 @@ fn enter(lock: &SectionLock, me: CpuIdentity) -> Acquired {
         || {
             assert!(start.elapsed() < CEILING, "{me} waits for ever");
             thread::yield_now();
+            0
         },
     )
 }
 
-/// Enters a section that must be free, own, or open to take-over: waiting for more turns than a take-over needs
-/// fails.
+/// Ticks that pass in a turn of these tests.
+const TURN: u64 = 1000;
+/// Turns until a take-over.
+const TURNS: u64 = SectionLock::TICKS_BEFORE_TAKE_OVER / TURN + 1;
+
+/// Enters a section that must be free, own, or open to take-over: waiting for longer than a take-over needs fails.
 fn enter_soon(lock: &SectionLock, me: CpuIdentity) -> Acquired {
     let mut turns = 0;
     lock.acquire(
@@ -34,7 +39,8 @@ fn enter_soon(lock: &SectionLock, me: CpuIdentity) -> Acquired {
         || me,
         || {
             turns += 1;
-            assert!(turns <= SectionLock::TURNS_BEFORE_TAKE_OVER, "{me} waits for ever");
+            assert!(turns <= TURNS, "{me} waits for ever");
+            turns * TURN
         },
     )
 }
@@ -94,6 +100,7 @@ fn code_that_moves_to_another_cpu_while_it_waits_enters_as_that_cpu() {
         || {
             assert_eq!(lock.release(cpu(1)), Released::Free { interrupts_were_on: true });
             moved.store(true, Ordering::Relaxed);
+            0
         },
     );
     assert_eq!(entered, Acquired::Outer);
@@ -127,13 +134,42 @@ fn an_owner_that_leaves_within_the_bound_is_not_robbed() {
         || cpu(2),
         || {
             turns += 1;
-            if turns == SectionLock::TURNS_BEFORE_TAKE_OVER {
+            if turns == TURNS {
                 assert_eq!(lock.release(cpu(1)), Released::Free { interrupts_were_on: true });
             }
+            turns * TURN
         },
     );
     assert_eq!(entered, Acquired::Outer);
     assert_eq!(lock.stolen(), None);
+}
+
+#[test]
+fn the_bound_is_time_wherever_the_counter_began() {
+    for start in [0, 1 << 40, u64::MAX - 5] {
+        for turn in [10, 1000, SectionLock::TICKS_BEFORE_TAKE_OVER] {
+            let lock = SectionLock::new();
+            assert_eq!(enter_soon(&lock, cpu(1)), Acquired::Outer);
+            lock.owners_are_stopped(cpu(2));
+            let mut ticks = 0;
+            let relax = || {
+                let now = u64::wrapping_add(start, ticks);
+                ticks += turn;
+                now
+            };
+            assert_eq!(lock.acquire(true, || cpu(2), relax), Acquired::Outer);
+            let bound = SectionLock::TICKS_BEFORE_TAKE_OVER;
+            assert!((bound..=2 * bound + 2 * turn).contains(&ticks), "{ticks}");
+        }
+    }
+}
+
+#[test]
+fn a_counter_that_stands_still_does_not_keep_the_survivor_waiting() {
+    let lock = SectionLock::new();
+    assert_eq!(enter_soon(&lock, cpu(1)), Acquired::Outer);
+    lock.owners_are_stopped(cpu(2));
+    assert_eq!(lock.acquire(true, || cpu(2), || 42), Acquired::Outer);
 }
 
 #[test]
@@ -157,13 +193,14 @@ fn nobody_but_the_survivor_takes_over() {
         || cpu(3),
         || {
             turns += 1;
-            if turns == 2 * SectionLock::TURNS_BEFORE_TAKE_OVER {
+            if turns == 2 * TURNS {
                 assert_eq!(lock.release(cpu(1)), Released::Free { interrupts_were_on: true });
             }
+            turns * TURN
         },
     );
     assert_eq!(entered, Acquired::Outer);
-    assert_eq!(turns, 2 * SectionLock::TURNS_BEFORE_TAKE_OVER, "it entered before the owner left");
+    assert_eq!(turns, 2 * TURNS, "it entered before the owner left");
     assert_eq!(lock.stolen(), None);
 }
 

@@ -49,9 +49,6 @@ pub(crate) struct Capabilities {
     pub(crate) invariant_tsc: bool,
     /// A hypervisor says that it is there.
     pub(crate) hypervisor: bool,
-    /// Frequency of the time-stamp counter in Hz, if CPUID tells it. From the ratio to the crystal clock (leaf 15h),
-    /// the hypervisor's timing leaf (4000_0010h), or the base frequency (leaf 16h, nominal: true to about 1 %).
-    pub(crate) tsc_hz: Option<u64>,
 }
 
 impl Capabilities {
@@ -87,23 +84,8 @@ impl Capabilities {
             sev_es: encryption.is_some_and(|info| info.has_sev_es()),
             invariant_tsc: cpuid.get_advanced_power_mgmt_info().is_some_and(|info| info.has_invariant_tsc()),
             hypervisor: features.is_some_and(|info| info.has_hypervisor()),
-            tsc_hz: tsc_hz(&cpuid),
         }
     }
-}
-
-/// See [`Capabilities::tsc_hz`].
-fn tsc_hz<R: CpuIdReader>(cpuid: &CpuId<R>) -> Option<u64> {
-    let exact = cpuid.get_tsc_info().and_then(|info| info.tsc_frequency());
-    let hypervisor = || {
-        let khz = cpuid.get_hypervisor_info()?.tsc_frequency()?;
-        Some(khz as u64 * 1_000)
-    };
-    let nominal = || {
-        let mhz = cpuid.get_processor_frequency_info()?.processor_base_frequency();
-        Some(mhz as u64 * 1_000_000)
-    };
-    [exact, hypervisor(), nominal()].into_iter().flatten().find(|&hz| hz != 0)
 }
 
 /// A feature in use with which this runtime does not work yet.
@@ -184,8 +166,6 @@ mod tests {
         (0x0000_0001, 0, [0x0009_0672, 0x0080_0800, 0x7FFA_FBFF, 0xBFEB_FBFF]),
         (0x0000_0007, 0, [0x0000_0002, 0x239C_27EB, 0x98C0_27BC, 0xFC1C_C410]),
         (0x0000_0007, 1, [0x0040_0810, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
-        (0x0000_0015, 0, [0x0000_0002, 0x0000_00BC, 0x0249_F000, 0x0000_0000]),
-        (0x0000_0016, 0, [0x0000_0E10, 0x0000_1388, 0x0000_0064, 0x0000_0000]),
         (0x8000_0000, 0, [0x8000_0008, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
         (0x8000_0007, 0, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0100]),
     ];
@@ -194,8 +174,6 @@ mod tests {
         (0x0000_0000, 0, [0x0000_0016, 0x756E_6547, 0x6C65_746E, 0x4965_6E69]),
         (0x0000_0001, 0, [0x0005_0657, 0xC740_0800, 0x7FFE_FBFF, 0xBFEB_FBFF]),
         (0x0000_0007, 0, [0x0000_0000, 0xD39F_F7EB, 0x0000_0818, 0xBC00_0400]),
-        (0x0000_0015, 0, [0x0000_0002, 0x0000_00A8, 0x0000_0000, 0x0000_0000]),
-        (0x0000_0016, 0, [0x0000_0834, 0x0000_0E74, 0x0000_0064, 0x0000_0000]),
         (0x8000_0000, 0, [0x8000_0008, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
         (0x8000_0007, 0, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0100]),
     ];
@@ -209,7 +187,7 @@ mod tests {
         (0x8000_001F, 0, [0x0001_000F, 0x0000_016F, 0x0000_01FD, 0x0000_0001]),
     ];
 
-    /// A guest of KVM on a server of 2023, with no frequency told.
+    /// A guest of KVM on a server of 2023.
     const XEON_KVM_GUEST: &Dump = &[
         (0x0000_0000, 0, [0x0000_0024, 0x756E_6547, 0x6C65_746E, 0x4965_6E69]),
         (0x0000_0001, 0, [0x000A_0671, 0x0102_0800, 0xFFFA_3203, 0x1F8B_FBFF]),
@@ -247,14 +225,9 @@ mod tests {
             sev_es: false,
             invariant_tsc: true,
             hypervisor: false,
-            tsc_hz: None,
         };
-        assert_eq!(
-            read(CORE_I7_12700K),
-            Capabilities { shadow_stacks: true, tsc_hz: Some(3_609_600_000), ..all }
-        );
-        // The crystal is not told: the base frequency stands in.
-        assert_eq!(read(XEON_GOLD_6252), Capabilities { tsc_hz: Some(2_100_000_000), ..all });
+        assert_eq!(read(CORE_I7_12700K), Capabilities { shadow_stacks: true, ..all });
+        assert_eq!(read(XEON_GOLD_6252), all);
         assert_eq!(read(RYZEN_3000), Capabilities { x2apic: false, sev: true, sev_es: true, ..all });
         assert_eq!(read(XEON_KVM_GUEST), Capabilities { hypervisor: true, ..all });
     }
@@ -263,7 +236,6 @@ mod tests {
     fn an_empty_processor_has_nothing() {
         let none = read(&[]);
         assert!(!none.x2apic && !none.xsave && !none.fred && !none.invariant_tsc);
-        assert_eq!(none.tsc_hz, None);
     }
 
     #[test]
@@ -282,23 +254,6 @@ mod tests {
         };
         assert!(Capabilities::from_reader(dump(1)).fred);
         assert!(!Capabilities::from_reader(dump(0)).fred);
-    }
-
-    #[test]
-    fn the_hypervisor_tells_the_frequency_where_the_processor_does_not() {
-        // Constructed: the timing leaf of a hypervisor, in kHz.
-        let read = |leaf, _| {
-            let (eax, ecx) = match leaf {
-                0 => (0x20, 0),
-                1 => (0, 1 << 31),
-                0x16 => (2_000, 0),
-                0x4000_0000 => (0x4000_0010, 0),
-                0x4000_0010 => (2_394_000, 0),
-                _ => (0, 0),
-            };
-            CpuIdResult { eax, ebx: 0, ecx, edx: 0 }
-        };
-        assert_eq!(Capabilities::from_reader(read).tsc_hz, Some(2_394_000_000));
     }
 
     #[test]

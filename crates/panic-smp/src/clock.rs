@@ -12,7 +12,7 @@ pub use nmi_source::Microseconds;
 
 /// Frequency assumed until one is set: above that of any time-stamp counter built, so that a bound in microseconds
 /// only becomes longer than asked for, never shorter.
-pub const ASSUMED_HZ: u64 = 8_000_000_000;
+const ASSUMED_HZ: u64 = 8_000_000_000;
 
 /// Slowest and fastest counter that [`Clock::set_hz`] believes.
 const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 10_000_000..=ASSUMED_HZ;
@@ -20,12 +20,18 @@ const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 10_000_000..=ASSUMED_HZ;
 /// Fraction bits of the ticks per microsecond.
 const FRACTION_BITS: u32 = 20;
 
-/// Polls after which a wait ends even if the counter stands still. A poll of a device takes longer than 50 ns, so
-/// that this is not reached within a wait of up to 3 s on a counter that runs.
-const MOST_POLLS: u32 = 1 << 26;
+/// So many polls at one value of the counter: it stands still, and no bound can be kept. One that runs ticks at least once
+/// in 100 ns.
+const POLLS_WITHOUT_TICK: u32 = 1 << 20;
 
 /// The clock of the runtime.
 pub(crate) static CLOCK: Clock = Clock::new();
+
+/// The clock of the runtime, whose frequency is that of [`Runtime::set_tsc_hz`](crate::Runtime::set_tsc_hz). Any context.
+#[must_use]
+pub fn clock() -> &'static Clock {
+    &CLOCK
+}
 
 /// The time-stamp counter with what is known about its frequency.
 #[derive(Debug)]
@@ -39,7 +45,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose frequency is not known: [`ASSUMED_HZ`] stands in.
+    /// A clock whose frequency is not known: 8 GHz stand in, more than any has.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -116,24 +122,34 @@ impl Clock {
     /// after the time, so that being held off the CPU for long (SMI, hypervisor) does not look like a device's
     /// failure.
     ///
-    /// For devices that answer within milliseconds; a wait for another CPU has to poll the stop request and is not
-    /// one for here. Ends even if the counter stands still.
+    /// Any context; a wait in NMI context for another CPU has to poll the stop request and is not one for here. Ends even
+    /// if the counter stands still.
     #[inline]
-    pub fn wait(&self, most: Microseconds, mut condition: impl FnMut() -> bool) -> bool {
-        let start = self.now();
-        let ticks = self.ticks(most);
-        let mut polls = 0u32;
-        while polls < MOST_POLLS {
-            if condition() {
-                return true;
-            }
-            if self.now().wrapping_sub(start) > ticks {
-                return condition();
-            }
-            polls = polls.wrapping_add(1);
-            cpu::pause();
+    pub fn wait(&self, most: Microseconds, condition: impl FnMut() -> bool) -> bool {
+        wait(cpu::rdtsc, self.ticks(most), condition)
+    }
+}
+
+/// See [`Clock::wait`]. `now` reads the counter.
+#[inline]
+fn wait(now: impl Fn() -> u64, ticks: u64, mut condition: impl FnMut() -> bool) -> bool {
+    let start = now();
+    let mut last = start;
+    let mut without_tick = 0u32;
+    loop {
+        if condition() {
+            return true;
         }
-        false
+        let at = now();
+        if at.wrapping_sub(start) > ticks {
+            return condition();
+        }
+        without_tick = if at == last { without_tick.wrapping_add(1) } else { 0 };
+        if without_tick >= POLLS_WITHOUT_TICK {
+            return false;
+        }
+        last = at;
+        cpu::pause();
     }
 }
 
@@ -231,5 +247,23 @@ mod tests {
         assert!(clock.now().wrapping_sub(start) > clock.ticks(Microseconds(100)));
         // With no time at all the condition is still asked.
         assert!(clock.wait(Microseconds(0), || true));
+    }
+
+    #[test]
+    fn a_wait_is_bounded_by_time_alone_unless_the_counter_stands_still() {
+        let polls = std::cell::Cell::new(0u64);
+        let count = || {
+            polls.set(polls.get() + 1);
+            false
+        };
+        // One tick in a thousand polls is still a clock.
+        assert!(!wait(|| polls.get() / 1000, 10_000, count));
+        assert_eq!(polls.get(), 10_001_000 + 1);
+        // One that stands still ends the wait all the same, also after it has run.
+        for runs_until in [0, 5_000] {
+            polls.set(0);
+            assert!(!wait(|| polls.get().min(runs_until), u64::MAX, count));
+            assert_eq!(polls.get(), runs_until + u64::from(POLLS_WITHOUT_TICK));
+        }
     }
 }

@@ -6,10 +6,10 @@
 //! the context that its NMI interrupted: [`nmi_panic_self_stop`], and every wait in NMI context.
 //!
 //! ```no_run
-//! use panic_smp::{CpuIndex, sink::COM1};
+//! use panic_smp::{CpuIndex, sink::CONSOLE};
 //!
 //! panic_smp::runtime! {
-//!     pub static PANIC: 64 cpus = Config::new().sinks(&[&COM1]).then(FinalAction::Reset);
+//!     pub static PANIC: 64 cpus = Config::new().sinks(&[&CONSOLE]).then(FinalAction::Reset);
 //! }
 //! // In a firmware: panic_smp::panic_handler!();
 //!
@@ -74,7 +74,7 @@ pub use api::{
 pub use block::InterruptStacks;
 pub use bus::machine_bus;
 pub use capabilities::Unsupported;
-pub use clock::Microseconds;
+pub use clock::{Clock, Microseconds, clock};
 pub use config::{Config, FinalAction, NmiHandler, Region, Timings};
 pub use crash_record::BasicRegisters;
 pub use frame::TrapFrame;

@@ -3,10 +3,10 @@
 /// Declares the firmware's panic runtime and makes it the one that the handlers find.
 ///
 /// ```no_run
-/// use panic_smp::sink::COM1;
+/// use panic_smp::sink::CONSOLE;
 ///
 /// panic_smp::runtime! {
-///     pub static PANIC: 64 cpus = Config::new().sinks(&[&COM1]).then(FinalAction::Reset);
+///     pub static PANIC: 64 cpus = Config::new().sinks(&[&CONSOLE]).then(FinalAction::Reset);
 /// }
 /// # fn main() {}
 /// ```

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::uart::Uart16550;
+pub use crate::uart::{Uart16550, UartAddress};
 
 /// Something that carries bytes out of the machine.
 pub trait Sink: Sync {
@@ -51,5 +51,8 @@ impl From<SinkError> for crash_record::SinkError {
     }
 }
 
-/// The first serial port of a PC-compatible machine.
+/// The console that the machine's firmware names: COM1 until start-up moves it ([`Uart16550::move_to`]).
+pub static CONSOLE: Uart16550 = Uart16550::com1();
+
+/// The first serial port of a PC-compatible machine, wherever the console is.
 pub static COM1: Uart16550 = Uart16550::com1();

@@ -40,6 +40,8 @@ pub struct Options {
     pub memory_mib: u32,
     /// The emulator.
     pub qemu: PathBuf,
+    /// The serial ports, in their order, as QEMU's `-serial` takes them. The guest is heard on the one that is `stdio`.
+    pub serial: Vec<String>,
     /// More words for the emulator, after all others.
     pub extra: Vec<String>,
     /// Whether the CPUs wait at reset for [`Machine::qmp`] `cont` or a debugger.
@@ -61,6 +63,7 @@ impl Options {
             medium: Medium::Kernel,
             memory_mib: 512,
             qemu: PathBuf::from("qemu-system-x86_64"),
+            serial: vec!["stdio".into()],
             extra: Vec::new(),
             paused: false,
             gdbstub: false,
@@ -200,8 +203,9 @@ fn command(image: &Path, options: &Options, folder: &SocketFolder) -> Command {
     // TCG exists everywhere and models NMI blocking exactly.
     command.args(["-accel", "tcg", "-m", &options.memory_mib.to_string(), "-smp", &options.smp.to_string()]);
     command.args(options.firmware.words()).args(options.medium.words(image, &options.cmdline));
-    // No window; the serial line is our stdout.
-    command.args(["-display", "none", "-serial", "stdio"]);
+    // No window; one of the serial ports is our stdout.
+    command.args(["-display", "none"]);
+    command.args(options.serial.iter().flat_map(|port| ["-serial", port]));
     // The guest's way to say success by an exit status, and a reset that ends the run instead of booting again.
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-no-reboot"]);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", socket(&folder.qmp()))]);

@@ -3,13 +3,13 @@
 #![no_main]
 
 use appliance_rt::{Machine, println};
-use panic_smp::{CpuIndex, sink::COM1};
+use panic_smp::{CpuIndex, sink::CONSOLE};
 
 panic_smp::runtime! {
     /// The one runtime of this firmware.
     pub static PANIC: 64 cpus = Config::new()
         .boards(&[&board_qemu::BOARD])
-        .sinks(&[&COM1])
+        .sinks(&[&CONSOLE])
         .then(FinalAction::Reset);
 }
 panic_smp::panic_handler!();

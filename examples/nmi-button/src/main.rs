@@ -19,13 +19,13 @@ mod screens;
 use appliance_rt::{Machine, println};
 use options::{Button, Options};
 use panic_smp::CpuIndex;
-use panic_smp::sink::COM1;
+use panic_smp::sink::CONSOLE;
 
 panic_smp::runtime! {
     /// The one runtime of this firmware.
     pub static PANIC: 288 cpus = Config::new()
         .boards(&[&board_qemu::BOARD])
-        .sinks(&[&COM1])
+        .sinks(&[&CONSOLE])
         .screens(&[&screens::FRAMEBUFFER, &screens::VGA])
         .settle(&[critical_section_smp::owners_are_stopped])
         .then(FinalAction::Custom(board_qemu::exit_success));

@@ -5,14 +5,14 @@
 
 use appliance_rt::{Machine, println};
 use core::sync::atomic::{AtomicU32, Ordering};
-use panic_smp::sink::COM1;
+use panic_smp::sink::CONSOLE;
 use panic_smp::{CpuIndex, CpuSet, Microseconds, StopReport};
 
 panic_smp::runtime! {
     /// The one runtime of this firmware.
     pub static PANIC: 64 cpus = Config::new()
         .boards(&[&board_qemu::BOARD])
-        .sinks(&[&COM1])
+        .sinks(&[&CONSOLE])
         .then(FinalAction::Custom(board_qemu::exit_success));
 }
 panic_smp::panic_handler!();

@@ -134,7 +134,7 @@ fn loops() -> Vec<Exception> {
     [
         ("panic_smp_guarded_read", "by the length; each turn moves at least one byte"),
         ("panic_smp::cpu::halt_forever", "the last state of a stopped CPU"),
-        ("panic_smp::clock::Clock::wait", "by its time, and by MOST_POLLS if the counter stands still"),
+        ("panic_smp::clock::wait", "by its time, and by POLLS_WITHOUT_TICK if the counter stands still"),
         ("panic_smp::nmi::*::begin_asking", "by its Deadline"),
         ("panic_smp::nmi::*::identify", "by the number of NMI handlers and boards"),
         (

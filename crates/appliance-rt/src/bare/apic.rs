@@ -3,7 +3,7 @@
 use x86::msr::{rdmsr, wrmsr};
 
 use super::clock;
-use crate::registers::apic;
+use crate::{left_armed::LocalApicRegisters, registers::apic};
 
 /// This CPU's local APIC in the mode that IA32_APIC_BASE says.
 #[derive(Clone, Copy)]
@@ -32,7 +32,8 @@ impl LocalApic {
         if base & apic::BASE_X2APIC != 0 { Self::X2apic } else { Self::Xapic(base & apic::BASE_ADDRESS) }
     }
 
-    /// Changes this CPU's APIC to x2APIC mode.
+    /// Changes this CPU's APIC to x2APIC mode. There is no way back but reset: INIT keeps it (SDM vol. 3A, x2APIC State
+    /// Transitions).
     ///
     /// # Safety
     /// CPUID says that the CPU has x2APIC mode.
@@ -53,6 +54,14 @@ impl LocalApic {
         }
     }
 
+    /// Whether it can address the CPU with that id, and no other by it.
+    pub const fn reaches(self, id: u32) -> bool {
+        match self {
+            Self::Xapic(_) => id < apic::FIRST_X2APIC_ID,
+            Self::X2apic => id != apic::X2APIC_BROADCAST,
+        }
+    }
+
     /// Turns the APIC on by software, without changing any LVT entry.
     pub fn enable(self) {
         self.write(apic::SPURIOUS, apic::SPURIOUS_ENABLE | u32::from(apic::SPURIOUS_VECTOR));
@@ -63,7 +72,8 @@ impl LocalApic {
         self.write(apic::EOI, 0);
     }
 
-    /// Sends INIT to the CPU with that id.
+    /// Sends INIT to the CPU with that id, which keeps the id and the mode of its APIC (SDM vol. 3A, x2APIC State
+    /// Transitions).
     pub fn send_init(self, to: u32) {
         self.send(to, apic::COMMAND_INIT);
     }
@@ -92,9 +102,11 @@ impl LocalApic {
             },
         }
     }
+}
 
-    fn read(self, register: u32) -> u32 {
-        match self {
+impl LocalApicRegisters for LocalApic {
+    fn read(&self, register: u32) -> u32 {
+        match *self {
             // SAFETY: the page is mapped uncached (before the final tables: uncached by the MTRRs that firmware set),
             // `register` is a register that may be read at any time, 16-byte aligned.
             Self::Xapic(base) => unsafe { ((base + u64::from(register)) as *const u32).read_volatile() },
@@ -103,8 +115,8 @@ impl LocalApic {
         }
     }
 
-    fn write(self, register: u32, value: u32) {
-        match self {
+    fn write(&self, register: u32, value: u32) {
+        match *self {
             // SAFETY: as in `read`; what the write causes is the purpose of the caller.
             Self::Xapic(base) => unsafe { ((base + u64::from(register)) as *mut u32).write_volatile(value) },
             // SAFETY: as in `read`.

@@ -3,7 +3,8 @@
 use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
-    sync::atomic::{AtomicBool, Ordering},
+    ops::Range,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use boot_handoff::Framebuffer;
@@ -12,19 +13,22 @@ use panic_smp::{CpuIndex, Image};
 
 use super::{
     apic::LocalApic,
-    clock,
+    clock::{self, Timers},
+    console,
     cpu::{self, Capabilities, CpuTables},
-    image, interrupts,
+    directory, image, interrupts, io_apic,
     loader::{self, Loaded},
     memory::{BOOT_LIMIT, BootMemory, BootView},
     others, pic, reset, trampoline,
 };
 use crate::{
-    Entry, Machine, VgaText, console,
-    machine::Phase,
+    Entry, Machine, VgaText,
+    init_sipi::Stage,
+    left_armed,
     memory_map::{self, Region, Taken},
     multiboot::Information,
     paging::{self, Attributes, GuardedStacks, Mapping},
+    phase::Phase,
     println,
     registers::{apic, page},
 };
@@ -41,7 +45,7 @@ const REGIONS: usize = 128;
 /// The most modules that are kept clear of.
 const MODULES: usize = 16;
 /// The most CPUs that are read from the MADT: what a panic runtime can hold.
-const CPUS: usize = 1024;
+pub const CPUS: usize = 1024;
 
 /// Written once by the first CPU, before any other runs.
 struct Once<T>(UnsafeCell<MaybeUninit<T>>);
@@ -54,14 +58,14 @@ struct Shared {
     machine: Machine,
     tables: *mut [CpuTables],
     enabled: &'static [bool],
+    stack_words: &'static [AtomicU64],
     entered: u64,
 }
 
-// SAFETY: `tables` is taken apart by the first CPU alone, which gives each CPU its own.
+// SAFETY: each CPU reaches its own tables alone, see `tables`.
 unsafe impl Sync for Shared {}
 
 static SHARED: Once<Shared> = Once(UnsafeCell::new(MaybeUninit::uninit()));
-static USES_X2APIC: AtomicBool = AtomicBool::new(false);
 
 fn publish(shared: Shared) -> &'static Shared {
     // SAFETY: called once, by the first CPU, while no other runs; the reference is shared from then on.
@@ -78,13 +82,14 @@ pub fn shared() -> (&'static Machine, &'static Entry) {
     (&get().machine, &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry)
 }
 
-/// Whether every CPU goes into x2APIC mode.
-pub fn uses_x2apic() -> bool {
-    // Relaxed: written before any other CPU runs.
-    USES_X2APIC.load(Ordering::Relaxed)
+/// The descriptor tables of `cpu`, for that CPU alone.
+pub fn tables(cpu: CpuIndex) -> Option<*mut CpuTables> {
+    let all = get().tables;
+    // SAFETY: the index is inside the slice that the pointer is of.
+    (cpu.as_usize() < all.len()).then(|| unsafe { all.cast::<CpuTables>().add(cpu.as_usize()) })
 }
 
-fn warn(warning: Warning) {
+pub fn warn(warning: Warning) {
     println!("appliance-rt: {warning}");
 }
 
@@ -92,7 +97,9 @@ fn warn(warning: Warning) {
 pub extern "C" fn boot(magic: u32, information: u32) -> ! {
     let entered = clock::now();
     interrupts::prepare();
-    console::initialise();
+    let loaded = loader::read(magic, information);
+    let rsdp = loaded.as_ref().ok().and_then(|loaded| loader::quiet_rsdp(&loaded.handoff, COMMAND_LINE));
+    let console = console::start(rsdp);
     assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
     pic::mask();
 
@@ -104,22 +111,11 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         build_id_note: image::build_id(),
     });
 
-    let capabilities = Capabilities::read();
-    let tsc_hz = clock::calibrate(capabilities.tsc_hz);
-    match tsc_hz {
-        Some(hz) => {
-            if !entry.runtime.set_tsc_hz(hz) {
-                println!("appliance-rt: {hz} Hz of the time-stamp counter is not plausible");
-            }
-        }
-        None => println!("appliance-rt: no interval timer: waits take longer than they should"),
-    }
-
-    let loaded = match loader::read(magic, information) {
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => panic!("{error}"),
     };
-    let shared = publish(survey(&loaded, capabilities, tsc_hz, entered));
+    let shared = publish(survey(&loaded, console, entered));
     let machine = &shared.machine;
     if let Err(error) = entry.runtime.declare_cpus(machine.apic_ids) {
         panic!("{error}");
@@ -133,7 +129,7 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
 }
 
 /// Everything that is found out, chosen and laid out before there is a [`Machine`].
-fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, entered: u64) -> Shared {
+fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     let handoff = &loaded.handoff;
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
     let Some(information) = Information::at(&BootView, handoff.information) else {
@@ -163,7 +159,8 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     };
     let mut cpus = [UNUSED_CPU; CPUS];
     let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
-    let found = read_cpus(rsdp, &mut cpus);
+    let found = read_madt(rsdp, &mut cpus, &map);
+    let timers = Timers::find(rsdp);
     if let Some(register) = reset::find(rsdp, &map) {
         entry.runtime.set_reset_register(register);
     }
@@ -173,6 +170,7 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     let mut memory = unsafe { BootMemory::new(free) };
     let short = || -> ! { panic!("too little memory below 4 GiB for start-up") };
 
+    let capabilities = Capabilities::read();
     let mut local = LocalApic::of_this_cpu();
     let count = first_cpu_first(&mut cpus, found, local.id());
     let cpus = &cpus[..count];
@@ -180,13 +178,12 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
         // SAFETY: CPUID says that the mode exists.
         local = unsafe { local.enter_x2apic() };
     }
-    // Relaxed: no other CPU runs.
-    USES_X2APIC.store(matches!(local, LocalApic::X2apic), Ordering::Relaxed);
 
     let Some(command_line) = memory.slice(line.len(), |index| line[index]) else { short() };
     let Some(apic_ids) = memory.slice(count, |index| cpus[index].apic_id) else { short() };
     let Some(enabled) = memory.slice(count, |index| cpus[index].enabled) else { short() };
     let Some(phases) = memory.slice(count, |_| Phase::new()) else { short() };
+    let Some(stack_words) = memory.slice(count, |_| AtomicU64::new(0)) else { short() };
     let Some(memory_map) = memory.slice(map.len(), |index| map[index]) else { short() };
     // More CPUs than the runtime holds is an error that `declare_cpus` names: here only nothing must go wrong.
     let tables = memory.slice(count.min(entry.runtime.capacity()), |index| {
@@ -199,28 +196,22 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
     let Some(first_stack) = memory.bytes(count as u64 * GuardedStacks::STRIDE, page::SIZE) else { short() };
     let stacks = GuardedStacks::new(first_stack, count);
 
-    if let Some(page) = trampoline {
-        // SAFETY: the page is free RAM; the boot tables map it and page 0 writable; the loader's data was copied.
-        unsafe { trampoline::install(page) };
-    }
-    let screen = handoff.framebuffer;
-    let Ok(root) =
-        build_tables(&mut memory, &map, &stacks, trampoline, screen, local, capabilities.no_execute)
+    let devices = Devices { local, framebuffer: handoff.framebuffer, uart: console.range() };
+    let Ok(root) = build_tables(&mut memory, &map, &stacks, trampoline, &devices, capabilities.no_execute)
     else {
         short()
     };
     if let Some(page) = trampoline {
-        let parameters = trampoline::Parameters {
-            cr3: root as u32,
-            efer: cpu::efer(capabilities.no_execute),
-            entry: image::started_cpu(),
-        };
-        // SAFETY: still the boot tables, no CPU is being started; the tables lie below 4 GiB as all of `memory`.
-        unsafe { trampoline::set(page, parameters) };
+        // SAFETY: the page is free RAM; the boot tables, still loaded, map it and page 0 writable; the loader's data was
+        // copied; no CPU was started. The tables lie below 4 GiB as all of `memory`.
+        unsafe { trampoline::install(page, root as u32, cpu::efer(capabilities.no_execute)) };
     }
+    directory::lay_out(apic_ids, stack_words, matches!(local, LocalApic::X2apic));
     // SAFETY: the tables map all memory one to one as the boot tables did, and the image by its segments; the page below
     // each stack, page 0 and the trampoline's writability are given up, and nothing uses them.
     unsafe { cpu::load_page_tables(root, capabilities.no_execute) };
+    console.finish();
+    let tsc_hz = clock::calibrate(&timers, entry.runtime);
 
     let machine = Machine {
         command_line: core::str::from_utf8(command_line).unwrap_or_else(|_| {
@@ -239,11 +230,12 @@ fn survey(loaded: &Loaded, capabilities: Capabilities, tsc_hz: Option<u64>, ente
         vga_text,
         all_started: AtomicBool::new(false),
     };
-    Shared { machine, tables: &raw mut *tables, enabled, entered }
+    Shared { machine, tables: &raw mut *tables, enabled, stack_words, entered }
 }
 
-/// The CPUs of the MADT. Where it is damaged or missing there may be others, which firmware left in a state of its own.
-fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
+/// The CPUs of the MADT, whose I/O APICs are masked. Where it is damaged or missing there may be other CPUs, which firmware
+/// left in a state of its own.
+fn read_madt(rsdp: Option<Rsdp>, cpus: &mut [Cpu], map: &[Region]) -> usize {
     let runtime = APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry.runtime;
     let warn = |warning| {
         runtime.expect_undeclared_cpus();
@@ -257,6 +249,7 @@ fn read_cpus(rsdp: Option<Rsdp>, cpus: &mut [Cpu]) -> usize {
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return 0;
     };
+    io_apic::mask_all(&madt, map);
     madt.cpus(cpus, warn)
 }
 
@@ -280,20 +273,26 @@ fn first_cpu_first(cpus: &mut [Cpu], count: usize, own: u32) -> usize {
     }
 }
 
+/// Registers and memory of devices that are mapped wherever they are.
+struct Devices {
+    local: LocalApic,
+    framebuffer: Option<Framebuffer>,
+    uart: Option<Range<u64>>,
+}
+
 /// The final page tables: their root.
 fn build_tables(
     memory: &mut BootMemory,
     map: &[Region],
     stacks: &GuardedStacks,
     trampoline: Option<u64>,
-    framebuffer: Option<Framebuffer>,
-    local: LocalApic,
+    devices: &Devices,
     no_execute: bool,
 ) -> Result<u64, paging::OutOfTables> {
-    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 9 }>::new();
+    let mut mappings = heapless::Vec::<Mapping, { REGIONS + 10 }>::new();
     let mut add = |start, end, attributes: Attributes| {
         let attributes = if no_execute { attributes } else { attributes.without_no_execute() };
-        // The capacity holds every region and the nine others below.
+        // The capacity holds every region and the ten others below.
         let _ = mappings.push(Mapping::new(start, end, attributes));
     };
     // What the memory map does not call memory may be device registers: the local APIC, the I/O APIC, PCI.
@@ -301,11 +300,14 @@ fn build_tables(
     for region in map.iter().filter(|region| region.kind.is_memory()) {
         add(region.start, region.end, Attributes::DATA);
     }
-    if let Some(screen) = framebuffer {
+    if let Some(screen) = devices.framebuffer {
         add(screen.base, screen.base.saturating_add(screen.bytes), Attributes::DEVICE);
     }
-    if let LocalApic::Xapic(base) = local {
+    if let LocalApic::Xapic(base) = devices.local {
         add(base, base + page::SIZE, Attributes::DEVICE);
+    }
+    if let Some(range) = &devices.uart {
+        add(range.start, range.end, Attributes::DEVICE);
     }
     add(0, page::SIZE, Attributes::UNMAPPED);
     if let Some(start) = trampoline {
@@ -331,15 +333,12 @@ pub extern "C" fn on_own_stack() -> ! {
     let shared = get();
     let (machine, entry) = self::shared();
     let runtime = entry.runtime;
-    // SAFETY: the slice came from `BootMemory::slice` as the only reference, and this is the only place that takes it.
-    let (first, others) = match unsafe { &mut *shared.tables } {
-        [] => unreachable!("a panic runtime holds at least one CPU"),
-        [first, others @ ..] => (first, others),
-    };
+    let Some(tables) = tables(CpuIndex(0)) else { unreachable!("a panic runtime holds at least one CPU") };
     // SAFETY: these tables are this CPU's alone, and live for ever.
-    unsafe { first.load() };
+    unsafe { (&mut *tables).load() };
     interrupts::use_interrupt_stacks();
     let local = LocalApic::of_this_cpu();
+    left_armed::silence_local_apic(&local);
     local.enable();
 
     (entry.prepare)(machine);
@@ -351,15 +350,11 @@ pub extern "C" fn on_own_stack() -> ! {
         Err(error) => panic!("{first_cpu} is not ready: {error}"),
     };
     if let Some(phase) = machine.phases.first() {
-        phase.advance(Phase::WAITING, Phase::READY);
+        phase.advance(Stage::Waiting, Stage::Ready);
     }
     let wanted = shared.enabled.iter().filter(|enabled| **enabled).count();
     if let Some(page) = machine.trampoline {
-        for (index, tables) in (1..).zip(others) {
-            if shared.enabled.get(index as usize) == Some(&true) {
-                others::start(machine, runtime, local, page, CpuIndex(index), tables);
-            }
-        }
+        others::start(machine, runtime, local, page, shared.stack_words, shared.enabled);
     } else if wanted > 1 {
         println!("appliance-rt: no free page below 640 KiB: the other CPUs are not started");
     }

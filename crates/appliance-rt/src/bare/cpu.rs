@@ -22,8 +22,6 @@ pub struct Capabilities {
     pub no_execute: bool,
     /// x2APIC mode exists.
     pub x2apic: bool,
-    /// The frequency of the time-stamp counter in Hz.
-    pub tsc_hz: Option<u64>,
 }
 
 impl Capabilities {
@@ -34,7 +32,6 @@ impl Capabilities {
                 .get_extended_processor_and_feature_identifiers()
                 .is_some_and(|features| features.has_execute_disable()),
             x2apic: cpuid.get_feature_info().is_some_and(|features| features.has_x2apic()),
-            tsc_hz: cpuid.get_tsc_info().and_then(|info| info.tsc_frequency()).filter(|hz| *hz != 0),
         }
     }
 }

@@ -29,6 +29,10 @@ addresses! {
     load_marker = __load_marker;
     boot_stack_guard = boot_stack_guard;
     trampoline_halt = trampoline_halt;
+    trampoline_32 = trampoline_32;
+    trampoline_64 = trampoline_64;
+    trampoline_gdt = trampoline_gdt;
+    trampoline_gdt_end = trampoline_gdt_end;
     trampoline_parameters = trampoline_parameters;
     started_cpu = started_cpu;
     unexpected_interrupt = unexpected_interrupt;

@@ -6,7 +6,7 @@ use boot_handoff::{Handoff, handoff, multiboot};
 use firmware_tables::{PhysicalMemory, Rsdp, Warning};
 
 use super::memory::BootView;
-use crate::{command_line, println};
+use crate::{command_line, multiboot::Information, println};
 
 /// The word of the command line that says where the RSDP is, as it is called in Linux too: for firmware that hides it,
 /// and for tests.
@@ -58,14 +58,34 @@ pub fn read(magic: u32, address: u32) -> Result<Loaded, LoaderError> {
 }
 
 /// The RSDP: where the command line says, else where the loader says, else where PC firmware puts it.
-pub fn rsdp(line: &[u8], from_loader: Option<u64>, mut warn: impl FnMut(Warning)) -> Option<Rsdp> {
+pub fn rsdp(line: &[u8], from_loader: Option<u64>, warn: impl FnMut(Warning)) -> Option<Rsdp> {
+    let refuse = |value: &str| {
+        println!(
+            "appliance-rt: `{RSDP_OPTION}={value}` on the command line: expected an address like 0xf0000"
+        );
+    };
+    find_rsdp(line, from_loader, refuse, warn)
+}
+
+/// The same from what the loader left, whose command line counts up to `longest`, before there is a console to say on what
+/// is wrong.
+pub fn quiet_rsdp(handoff: &Handoff, longest: usize) -> Option<Rsdp> {
+    let information = Information::at(&BootView, handoff.information);
+    let line = information.as_ref().map(|information| information.command_line(longest)).unwrap_or_default();
+    find_rsdp(line, handoff.rsdp, |_| {}, |_| {})
+}
+
+fn find_rsdp(
+    line: &[u8],
+    from_loader: Option<u64>,
+    refuse: impl FnOnce(&str),
+    mut warn: impl FnMut(Warning),
+) -> Option<Rsdp> {
     let named = core::str::from_utf8(line).ok().and_then(|line| command_line::option(line, RSDP_OPTION));
     let named = named.and_then(|value| {
         let address = command_line::number(value);
         if address.is_none() {
-            println!(
-                "appliance-rt: `{RSDP_OPTION}={value}` on the command line: expected an address like 0xf0000"
-            );
+            refuse(value);
         }
         address
     });

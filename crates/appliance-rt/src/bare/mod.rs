@@ -3,9 +3,12 @@
 mod apic;
 mod boot;
 mod clock;
+mod console;
 mod cpu;
+mod directory;
 mod image;
 mod interrupts;
+mod io_apic;
 mod loader;
 mod memory;
 mod others;
@@ -15,11 +18,13 @@ mod trampoline;
 
 pub use interrupts::set_interrupt_entry;
 
-use core::arch::global_asm;
+use core::{arch::global_asm, mem::offset_of};
 
 use boot_handoff::{multiboot, seal};
 
-use crate::registers::{control, descriptor, page, selector, uart, vga};
+use crate::registers::{self, control, descriptor, page, selector, uart, vga};
+use directory::Directory;
+use trampoline::Parameters;
 
 global_asm!(
     include_str!("../start.S"),
@@ -69,17 +74,28 @@ global_asm!(
     CR0_LONG = const control::CR0_LONG,
     CR4_PAE = const control::CR4_PAE,
     EFER = const control::EFER,
-    CODE = const selector::CODE,
     DATA = const selector::DATA,
-    CODE32 = const selector::CODE32_OR_TASK,
     CODE64_DESCRIPTOR = const descriptor::CODE64,
     DATA_DESCRIPTOR = const descriptor::DATA,
     CODE32_DESCRIPTOR = const descriptor::CODE32,
-    PARAMETER_CR3 = const core::mem::offset_of!(trampoline::Parameters, cr3),
-    PARAMETER_EFER = const core::mem::offset_of!(trampoline::Parameters, efer),
-    PARAMETER_ENTRY = const core::mem::offset_of!(trampoline::Parameters, entry),
-    PARAMETER_BYTES = const size_of::<trampoline::Parameters>(),
-    stack_for_next = sym others::STACK_FOR_NEXT,
+    PARAMETER_CR3 = const offset_of!(Parameters, cr3),
+    PARAMETER_EFER = const offset_of!(Parameters, efer),
+    PARAMETER_ENTRY = const offset_of!(Parameters, entry),
+    PARAMETER_FAR_32 = const offset_of!(Parameters, far_32),
+    PARAMETER_FAR_64 = const offset_of!(Parameters, far_64),
+    PARAMETER_GDT = const offset_of!(Parameters, gdt) + offset_of!(trampoline::TablePointer, limit),
+    PARAMETER_BYTES = const size_of::<Parameters>(),
+    APIC_BASE_MSR = const registers::apic::BASE_MSR,
+    APIC_BASE_X2APIC = const registers::apic::BASE_X2APIC,
+    APIC_BASE_ENABLED = const registers::apic::BASE_ENABLED,
+    APIC_BASE_ADDRESS = const registers::apic::BASE_ADDRESS,
+    X2APIC_ID_MSR = const registers::apic::X2APIC_MSR + (registers::apic::ID >> 4),
+    APIC_ID = const registers::apic::ID,
+    directory = sym directory::DIRECTORY,
+    DIRECTORY_IDS = const offset_of!(Directory, apic_ids),
+    DIRECTORY_STACKS = const offset_of!(Directory, stacks),
+    DIRECTORY_COUNT = const offset_of!(Directory, count),
+    DIRECTORY_X2APIC = const offset_of!(Directory, x2apic),
     ap_main = sym others::ap_main,
     options(att_syntax),
 );

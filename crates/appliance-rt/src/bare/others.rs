@@ -1,109 +1,137 @@
-//! Starts the other CPUs, one at a time.
-//!
-//! SDM vol. 3A, Multiple-Processor Management, Typical BSP Initialization Sequence: INIT, 10 ms, start-up IPI, 200 us,
-//! and a second start-up IPI if the first was not taken.
+//! The other CPUs: how [`init_sipi`] reaches them, and their first Rust code.
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use panic_smp::{CpuIndex, Runtime};
 
-use super::{apic::LocalApic, clock, cpu::CpuTables, interrupts};
-use crate::{Entry, Machine, machine::Phase, println, registers::apic};
+use super::{apic::LocalApic, boot::CPUS, clock, interrupts};
+use crate::{
+    Machine,
+    init_sipi::{self, Others, Reason, Stage},
+    phase::Phase,
+    println,
+};
 
-/// The top of the stack for the CPU that is being started. It takes it by exchanging it for 0, so no two CPUs run on one
-/// stack: one that comes too late finds 0 and halts.
-pub static STACK_FOR_NEXT: AtomicU64 = AtomicU64::new(0);
-/// The CPU that is being started.
-static NEXT: AtomicU32 = AtomicU32::new(0);
-/// Its descriptor tables.
-static TABLES_FOR_NEXT: AtomicPtr<CpuTables> = AtomicPtr::new(core::ptr::null_mut());
+struct Hardware<'a> {
+    machine: &'a Machine,
+    runtime: &'a Runtime,
+    apic: LocalApic,
+    trampoline: u64,
+    /// The words of the directory.
+    stacks: &'a [AtomicU64],
+}
 
-/// Microseconds for a CPU to run its first instruction of ours, and again for it to be ready. Hardware needs less than a
-/// millisecond; an emulator with more CPUs than its host may need a second.
-const BOUND_US: u64 = 3_000_000;
-
-/// Starts `cpu` and waits until it is ready or has to be given up. True if it is ready.
+/// Starts the CPUs that are `enabled`, the first one aside. When it returns, each is ready or was named on the console.
 pub fn start(
     machine: &Machine,
     runtime: &Runtime,
     apic: LocalApic,
     trampoline: u64,
-    cpu: CpuIndex,
-    tables: &'static mut CpuTables,
-) -> bool {
-    let index = cpu.as_usize();
-    let (Some(id), Some(phase), Some(stack)) =
-        (machine.apic_ids.get(index), machine.phases.get(index), machine.stack(cpu))
-    else {
-        return false;
-    };
-    NEXT.store(u32::from(cpu.0), Ordering::Relaxed);
-    TABLES_FOR_NEXT.store(tables, Ordering::Relaxed);
-    // Release: whoever takes the stack sees the two stores above.
-    STACK_FOR_NEXT.store(stack.end, Ordering::Release);
-
-    runtime.starting(cpu);
-    apic.send_init(*id);
-    clock::delay(apic::INIT_DELAY_US);
-    apic.send_startup(*id, trampoline);
-    if !clock::wait(apic::STARTUP_DELAY_US, || phase.get() != Phase::WAITING) {
-        // A CPU that took the first is no longer in wait-for-SIPI and ignores this one.
-        apic.send_startup(*id, trampoline);
-    }
-    clock::wait(BOUND_US, || phase.get() != Phase::WAITING);
-    let mut why = "does not answer its start-up IPI";
-    if !phase.advance(Phase::WAITING, Phase::FAILED) {
-        clock::wait(BOUND_US, || phase.get() != Phase::ALIVE);
-        if !phase.advance(Phase::ALIVE, Phase::FAILED) && phase.get() == Phase::READY {
-            return true;
+    stacks: &[AtomicU64],
+    enabled: &[bool],
+) {
+    let mut cpus = heapless::Vec::<CpuIndex, CPUS>::new();
+    for ((index, id), _) in (0..).zip(machine.apic_ids).zip(enabled).skip(1).filter(|(_, enabled)| **enabled)
+    {
+        let cpu = CpuIndex(index);
+        if apic.reaches(*id) {
+            // There is room for every CPU that was read.
+            let _ = cpus.push(cpu);
+        } else {
+            println!("appliance-rt: {cpu}, APIC id {id}, cannot be addressed without x2APIC mode: left out");
         }
-        why = "started and did not become ready";
     }
-    // Back into wait-for-SIPI, whatever it does now: it must not appear later, on the next one's stack.
-    STACK_FOR_NEXT.store(0, Ordering::Relaxed);
-    apic.send_init(*id);
-    runtime.start_failed(cpu);
-    println!("appliance-rt: {cpu}, APIC id {id}, {why}: left out");
-    false
+    init_sipi::start(&mut Hardware { machine, runtime, apic, trampoline, stacks }, &cpus);
+}
+
+impl Hardware<'_> {
+    fn apic_id(&self, cpu: CpuIndex) -> Option<u32> {
+        self.machine.apic_ids.get(cpu.as_usize()).copied()
+    }
+
+    /// The stack that `cpu` may take from now on; 0 for none.
+    fn set_stack(&self, cpu: CpuIndex, top: u64) {
+        if let Some(word) = self.stacks.get(cpu.as_usize()) {
+            // Relaxed: see `Directory`.
+            word.store(top, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Others for Hardware<'_> {
+    fn announce(&mut self, cpu: CpuIndex) {
+        self.runtime.starting(cpu);
+        self.set_stack(cpu, self.machine.stack(cpu).map_or(0, |stack| stack.end));
+    }
+
+    fn send_init(&mut self, cpu: CpuIndex) {
+        if let Some(id) = self.apic_id(cpu) {
+            self.apic.send_init(id);
+        }
+    }
+
+    fn send_startup(&mut self, cpu: CpuIndex) {
+        if let Some(id) = self.apic_id(cpu) {
+            self.apic.send_startup(id, self.trampoline);
+        }
+    }
+
+    fn delay(&mut self, microseconds: u64) -> u64 {
+        let start = clock::now();
+        clock::delay(microseconds);
+        clock::microseconds_since(start)
+    }
+
+    fn stage(&self, cpu: CpuIndex) -> Stage {
+        self.machine.phases.get(cpu.as_usize()).map_or(Stage::Failed, Phase::get)
+    }
+
+    fn fail(&mut self, cpu: CpuIndex, at: Stage) -> bool {
+        self.machine.phases.get(cpu.as_usize()).is_some_and(|phase| phase.advance(at, Stage::Failed))
+    }
+
+    fn left_out(&mut self, cpu: CpuIndex, reason: Reason) {
+        let id = self.apic_id(cpu).unwrap_or(u32::MAX);
+        match reason {
+            // The runtime may have admitted it: then a stop reaches it, and else names it.
+            Reason::StillJoining => println!("appliance-rt: {cpu}, APIC id {id}, {reason}"),
+            Reason::NoAnswer | Reason::Stuck | Reason::Refused => {
+                self.set_stack(cpu, 0);
+                self.runtime.start_failed(cpu);
+                println!("appliance-rt: {cpu}, APIC id {id}, {reason}: left out");
+            }
+        }
+    }
 }
 
 /// The first Rust code of a started CPU, on its own stack, without an interrupt descriptor table.
-pub extern "C" fn ap_main() -> ! {
+pub extern "C" fn ap_main(cpu: u32) -> ! {
     interrupts::load();
-    // Relaxed: taking the stack, an Acquire as every locked instruction is, came first.
-    let cpu = CpuIndex(NEXT.load(Ordering::Relaxed) as u16);
-    let tables = TABLES_FOR_NEXT.load(Ordering::Relaxed);
+    let cpu = CpuIndex(cpu as u16);
     let (machine, entry) = super::boot::shared();
-    let Some(phase) = machine.phases.get(cpu.as_usize()) else { halt() };
-    if !phase.advance(Phase::WAITING, Phase::ALIVE) {
+    let (Some(phase), Some(tables)) = (machine.phases.get(cpu.as_usize()), super::boot::tables(cpu)) else {
+        halt()
+    };
+    if !phase.advance(Stage::Waiting, Stage::Alive) {
         halt();
     }
-    // SAFETY: the first CPU made these tables for this one alone, and starts no other before this one is ready.
+    // SAFETY: whoever got here took the one stack of this CPU, so nobody else reaches its tables; they live for ever.
     unsafe { (&mut *tables).load() };
-    let apic = LocalApic::of_this_cpu();
-    let apic = if super::boot::uses_x2apic() {
-        // SAFETY: the first CPU is in x2APIC mode, and CPUs of one machine have the same modes.
-        unsafe { apic.enter_x2apic() }
-    } else {
-        apic
-    };
-    apic.enable();
-    become_ready_and_run(machine, entry, cpu, phase)
-}
-
-fn become_ready_and_run(machine: &'static Machine, entry: &Entry, cpu: CpuIndex, phase: &Phase) -> ! {
+    // `started_cpu` has brought it into the mode of all.
+    LocalApic::of_this_cpu().enable();
+    if !phase.advance(Stage::Alive, Stage::Joining) {
+        halt();
+    }
     // Held for ever: `main` does not return.
     let _ready = match entry.runtime.ready(cpu) {
         Ok(ready) => ready,
         Err(error) => {
             println!("appliance-rt: {cpu} is not ready: {error}");
-            phase.advance(Phase::ALIVE, Phase::FAILED);
+            phase.advance(Stage::Joining, Stage::Failed);
             halt()
         }
     };
-    if !phase.advance(Phase::ALIVE, Phase::READY) {
-        halt();
-    }
+    phase.advance(Stage::Joining, Stage::Ready);
     (entry.main)(machine, cpu)
 }
 

@@ -166,7 +166,7 @@ pub(crate) mod control {
     pub(crate) const SEV_STATUS_SEV_ES: u64 = 1 << 1;
 }
 
-/// I/O ports of the 16550 UART, from its base. PC16550D data sheet (National Semiconductor), section 8.0 "Registers".
+/// Registers of the 16550 UART, by their distance from the first. PC16550D data sheet (National Semiconductor), section 8.0 "Registers".
 pub(crate) mod uart {
     /// COM1 of a PC-compatible machine.
     pub(crate) const COM1: u16 = 0x3F8;
@@ -190,8 +190,12 @@ pub(crate) mod uart {
     pub(crate) const MCR_DTR_RTS: u8 = 0b11;
     /// LSR.THRE: a byte can be written.
     pub(crate) const LSR_THRE: u8 = 1 << 5;
-    /// What an LSR reads as when no device decodes it.
-    pub(crate) const LSR_ABSENT: u8 = 0xFF;
+    /// LCR.DLAB: registers 0 and 1 are the divisor latch.
+    pub(crate) const LCR_DLAB: u8 = 1 << 7;
+    /// What a register reads as when no device decodes it.
+    pub(crate) const ABSENT: u8 = 0xFF;
+    /// Bits per second at divisor 1 with the 1.8432 MHz clock of a PC ("Programmable Baud Generator").
+    pub(crate) const FASTEST: u32 = 1_843_200 / 16;
 }
 
 /// Ports that reset a PC-compatible machine.

@@ -125,9 +125,19 @@ macro_rules! settle_flags {
     };
 }
 
+// Assembly of several crates is joined in an order that nobody chooses, and goes on in whatever section the piece before
+// ended in: so each piece here names its own, and goes back.
+macro_rules! own_section {
+    () => {
+        ".pushsection .text.panic_smp_entry, \"ax\", @progbits"
+    };
+}
+
 // NMI. The area is the one after the deepest in use: as many as are counted, and above the one that the interrupted
 // stack pointer lies in, since an area is still in use between the count going down and the IRET.
+// (Each block says where it belongs: after linking as one module, another package's may stand before it.)
 global_asm!(
+    own_section!(),
     ".globl panic_smp_nmi_entry",
     ".type panic_smp_nmi_entry, @function",
     "panic_smp_nmi_entry:",
@@ -188,6 +198,7 @@ global_asm!(
      pop rax
      iretq",
     ".size panic_smp_nmi_entry, . - panic_smp_nmi_entry",
+    ".popsection",
     block_mask = const -(BLOCK_SIZE as i64),
     depth = const NMI_DEPTH_OFFSET,
     depths = const NMI_DEPTHS,
@@ -209,6 +220,7 @@ global_asm!(
 macro_rules! abort_entry {
     ($name:literal, frame: $frame:literal, error: $error:literal, top: $top:expr, vector: $vector:expr) => {
         global_asm!(
+            own_section!(),
             concat!(".globl ", $name),
             concat!(".type ", $name, ", @function"),
             concat!($name, ":"),
@@ -234,6 +246,7 @@ macro_rules! abort_entry {
              hlt
              jmp 5b",
             concat!(".size ", $name, ", . - ", $name),
+            ".popsection",
             block_mask = const -(BLOCK_SIZE as i64),
             top = const $top,
             vector = const $vector,
@@ -265,6 +278,7 @@ abort_entry!(
 // error code push one. The bitmap of vectors with one: 8, 10 to 14, 17, 21, 29, 30 (SDM vol. 3A, table 6-1; APM vol. 2,
 // table 8-1).
 global_asm!(
+    own_section!(),
     ".balign 16",
     ".globl panic_smp_exception_entries",
     "panic_smp_exception_entries:",
@@ -314,6 +328,7 @@ global_asm!(
      popfq
      ret",
     ".size panic_smp_exception_common, . - panic_smp_exception_common",
+    ".popsection",
     error_codes = const ERROR_CODE_VECTORS,
     cr2 = const offset_of!(TrapFrame, cr2),
     dr7 = const offset_of!(TrapFrame, dr7),

@@ -41,3 +41,26 @@ pub(crate) fn copy(kept: u64, to: &mut VectorState) -> bool {
 pub(crate) const fn can_be_saved(cr0: u64, cr4: u64) -> bool {
     cr0 & (CR0_EM | CR0_TS) == 0 && cr4 & CR4_OSFXSR != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_is_what_was_kept_and_nothing_else() {
+        let kept = VectorState(core::array::from_fn(|at| at as u8));
+        let mut to = VectorState([0xAA; 512]);
+        assert!(!copy(0, &mut to));
+        assert_eq!(to.0, [0xAA; 512]);
+        assert!(copy(core::ptr::from_ref(&kept).addr() as u64, &mut to));
+        assert_eq!(to.0, kept.0);
+    }
+
+    #[test]
+    fn a_cpu_on_which_fxsave_faults_or_leaves_registers_out_is_not_ready() {
+        assert!(can_be_saved(0, CR4_OSFXSR));
+        assert!(!can_be_saved(0, 0));
+        assert!(!can_be_saved(CR0_EM, CR4_OSFXSR));
+        assert!(!can_be_saved(CR0_TS, CR4_OSFXSR));
+    }
+}

@@ -15,7 +15,7 @@ pub const EXAMPLE: &str = "nmi-button";
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
     let Some(image) = image(context, checks) else { return };
-    for cpus in [1, 2, 4, 16] {
+    for cpus in [1, 2, 4, 16, 255] {
         let name = format!("{cpus}-cpus");
         checks.check(&name, || {
             let folder = context.folder("boot", &name);

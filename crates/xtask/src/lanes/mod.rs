@@ -9,6 +9,7 @@ mod boot_paths;
 mod bring_your_own_boot;
 mod buttons;
 mod cargo_tests;
+mod consoles;
 mod contain_zone;
 mod deny;
 mod docs;
@@ -72,13 +73,14 @@ pub const ALL: &[Lane] = &[
     Lane { name: "firmware", about: "every firmware builds in one command", needs: &[&tools::RUST_TARGET], run: firmware_build::run },
     Lane { name: "contain-zone", about: "the linked images do on the panic path only what they may", needs: &[&tools::RUST_TARGET], run: contain_zone::run },
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
-    Lane { name: "boot", about: "nmi-button on 1, 2, 4 and 16 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
+    Lane { name: "boot", about: "nmi-button on 1, 2, 4, 16 and 255 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
     Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
     Lane { name: "x2apic", about: "nmi-button where firmware left x2APIC on, and on 288 CPUs", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET, &tools::NEWER_EMULATOR], run: x2apic::run },
     Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
     Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
+    Lane { name: "consoles", about: "the console is where ACPI says, or nowhere: COM2, memory above 4 GiB, no serial port", needs: EMULATOR, run: consoles::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
     Lane { name: "screens", about: "the panic screen says what the record says; without one nothing is lost", needs: EMULATOR, run: screens::run },

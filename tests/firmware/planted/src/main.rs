@@ -23,7 +23,7 @@ mod start;
 mod values;
 
 use appliance_rt::{Machine, println};
-use panic_smp::sink::COM1;
+use panic_smp::sink::CONSOLE;
 use panic_smp::{CpuIndex, ExternalNmi};
 
 panic_smp::runtime! {
@@ -31,7 +31,7 @@ panic_smp::runtime! {
     pub static PANIC: 64 cpus = Config::new()
         .boards(&[&board_qemu::BOARD])
         .stack_bytes(512)
-        .sinks(&[&COM1])
+        .sinks(&[&CONSOLE])
         .nmi_handlers(&[handlers::gate, handlers::nest])
         .then(FinalAction::Custom(board_qemu::exit_success));
 }

@@ -21,7 +21,7 @@ mod options;
 mod scenario;
 
 use appliance_rt::{Machine, println};
-use panic_smp::sink::COM1;
+use panic_smp::sink::CONSOLE;
 use panic_smp::{CpuIndex, Microseconds, Region, Timings};
 
 /// Short enough for a test that waits for a guard; long enough for an emulator of which two run on two host CPUs.
@@ -35,7 +35,7 @@ panic_smp::runtime! {
     /// The one runtime of this firmware. For few CPUs, so that a machine can have more.
     pub static PANIC: 16 cpus = Config::new()
         .boards(&[&gate::BOARD])
-        .sinks(&[&observe::OBSERVER, &COM1])
+        .sinks(&[&observe::OBSERVER, &CONSOLE])
         .screens(&[&observe::SCREEN])
         .nmi_handlers(&[scenario::nmi])
         .on_stop(scenario::on_stop)

@@ -92,7 +92,7 @@ fn made_with() -> Vec<(&'static str, String)> {
         ("compiler", says("rustc", &["--version"])),
         (
             "firmware",
-            "`nmi-button`, 64 CPUs declared, profile `firmware` (optimised, fat LTO, one codegen unit)"
+            "`nmi-button`, 288 CPUs declared, profile `firmware` (optimised, fat LTO, one codegen unit)"
                 .into(),
         ),
         (

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: every example, ready to be put on a boot server.
+//! `cargo xtask dist`: every example, ready to be put on a boot server, but for one that only GRUB loads.
 
 mod scripts;
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::bootable;
 use crate::error::{Error, Result};
 use crate::firmware;
+use crate::grub;
 use crate::process;
 use crate::progress::step;
 use crate::workspace::Workspace;
@@ -51,7 +52,7 @@ pub fn write(workspace: &Workspace, out: &Path) -> Result<Vec<String>> {
             _ => std::fs::create_dir_all(folder).map_err(Error::io(folder))?,
         }
     }
-    let names: Vec<String> = firmware::examples(workspace).into_iter().map(str::to_owned).collect();
+    let names = names(workspace)?;
     let mut files = Vec::new();
     let mut put = |folder: &Path, name: String, contents: &str| {
         let path = folder.join(&name);
@@ -74,6 +75,19 @@ pub fn write(workspace: &Workspace, out: &Path) -> Result<Vec<String>> {
         files.extend([file, elf]);
     }
     checksums(out, &files)?;
+    Ok(names)
+}
+
+/// The examples that every loader boots.
+fn names(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for name in firmware::examples(workspace) {
+        let elf = firmware::built(workspace, name)?.elf;
+        // Only GRUB loads such an image: a boot server's other clients would not.
+        if !grub::is_for_multiboot2_alone(&std::fs::read(&elf).map_err(Error::io(&elf))?) {
+            names.push(name.to_owned());
+        }
+    }
     Ok(names)
 }
 

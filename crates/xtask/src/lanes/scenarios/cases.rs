@@ -199,9 +199,11 @@ fn before_ready(seen: &Seen) -> Result<()> {
 }
 
 /// Every other one is ready, since they are started one by one.
+/// The others start at the same time: the stop finds some of them ready, and some become ready after it.
 fn before_ready_on_ap(seen: &Seen) -> Result<()> {
     let last = seen.cpus - 1;
-    seen.won([last], Won::PANIC, |_| [stopped(Nmi)])?;
+    let others = |cpu| [stopped(Nmi), stopped(if cpu == 0 { Nmi } else { Arrival })];
+    seen.won([last], Won::PANIC, others)?;
     seen.message(last, "before this CPU is ready")
 }
 

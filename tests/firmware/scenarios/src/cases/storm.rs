@@ -1,7 +1,7 @@
 //! The button, pressed again and again while the owner writes its report.
 
 use panic_smp::CpuIndex;
-use panic_smp::sink::{COM1, Sink};
+use panic_smp::sink::{CONSOLE, Sink};
 
 use crate::scenario::Scenario;
 use crate::{PANIC, cpu};
@@ -22,6 +22,6 @@ fn main(cpu: CpuIndex) -> ! {
 /// Holds the report until every press has arrived here, each in an NMI of its own.
 fn report() {
     // Without the line the host does not press, and its deadline ends the run.
-    let _ = Sink::write(&COM1, b"reporting\r\n");
+    let _ = Sink::write(&CONSOLE, b"reporting\r\n");
     cpu::until(|| PANIC.ledger().nmi_count(CpuIndex(0)) >= PRESSES);
 }

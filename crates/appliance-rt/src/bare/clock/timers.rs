@@ -1,0 +1,55 @@
+//! The timers of this machine, which the time-stamp counter is measured against.
+
+use firmware_tables::{Fadt, Hpet, PmTimer, Rsdp, Tables};
+
+use super::{hpet, now, pit, pm_timer};
+use crate::{
+    bare::{
+        boot::warn,
+        memory::{BOOT_LIMIT, BootView},
+    },
+    tsc::{self, Measured, Source},
+};
+
+/// The timers that ACPI names.
+pub struct Timers {
+    pm_timer: Option<PmTimer>,
+    hpet: Option<u64>,
+}
+
+impl Timers {
+    /// Reads ACPI's tables while the boot tables are loaded.
+    pub fn find(rsdp: Option<Rsdp>) -> Self {
+        // What is wrong with the root tables is said when the CPUs are read.
+        let tables = rsdp.map(|rsdp| Tables::new(&BootView, rsdp, |_| {}));
+        let find = |signature| tables.as_ref().and_then(|tables| tables.find(signature, warn));
+        let fadt = find(Fadt::SIGNATURE).and_then(Fadt::new);
+        let hpet = find(Hpet::SIGNATURE).and_then(Hpet::new);
+        if let Some(fadt) = fadt {
+            fadt.check(warn);
+        }
+        if let Some(hpet) = hpet {
+            hpet.check(warn);
+        }
+        Self {
+            pm_timer: fadt.and_then(|fadt| fadt.pm_timer()),
+            // One that start-up does not map is left alone.
+            hpet: hpet.and_then(|hpet| hpet.address()).filter(|address| *address < BOOT_LIMIT - hpet::BYTES),
+        }
+    }
+
+    /// Measures against one of them, once the final tables are loaded. `None` if it is not there, does not count, or was
+    /// disturbed too much; also for what is no timer.
+    pub fn measure(&self, source: Source) -> Option<Measured> {
+        match source {
+            Source::Pit => tsc::measure(&pit::start()?, now),
+            Source::PmTimer => tsc::measure(&pm_timer::counter(self.pm_timer?)?, now),
+            Source::Hpet => {
+                // SAFETY: ACPI's table names the block, and the final tables map what is no RAM below 4 GiB uncached.
+                let hpet = unsafe { hpet::Running::start(self.hpet?) }?;
+                tsc::measure(&hpet.counter(), now)
+            }
+            Source::Crystal | Source::Ratio | Source::Hypervisor | Source::Base => None,
+        }
+    }
+}
