@@ -12,6 +12,7 @@ mod http;
 mod lanes;
 mod machine;
 mod media;
+mod newer_emulator;
 mod process;
 mod progress;
 mod qmp;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::{grub, media, process};
+use crate::{grub, media, newer_emulator, process};
 
 /// The target of every firmware package.
 pub const FIRMWARE_TARGET: &str = "x86_64-unknown-none";
@@ -16,6 +16,8 @@ pub const EFI_TARGET: &str = "x86_64-unknown-uefi";
 enum Source {
     /// A Debian package.
     Debian(&'static str),
+    /// Packages that this task fetches into the target folder, and the command that makes it do so.
+    Fetched(fn() -> Result<()>, &'static str),
     /// A command that this task may run by itself.
     Rustup(&'static [&'static str]),
     /// A command for the person: a lane that needs the tool is skipped without it.
@@ -115,6 +117,15 @@ pub const XORRISO: Tool = Tool {
     for_single_checks: true,
 };
 
+/// A QEMU and an OVMF with x2APIC.
+pub const NEWER_EMULATOR: Tool = Tool {
+    name: "qemu-system-x86_64 10",
+    purpose: "an emulator with x2APIC, and firmware that uses it",
+    present: newer_emulator::is_here,
+    source: Source::Fetched(newer_emulator::fetch, "cargo xtask test --lane x2apic"),
+    for_single_checks: false,
+};
+
 /// The firmware's target for the pinned toolchain.
 pub const RUST_TARGET: Tool = Tool {
     name: FIRMWARE_TARGET,
@@ -163,6 +174,7 @@ pub const DENY: Tool = Tool {
 /// Every tool, in the order in which they are listed and set up.
 pub const ALL: &[&Tool] = &[
     &QEMU,
+    &NEWER_EMULATOR,
     &OVMF,
     &IPXE,
     &GRUB,
@@ -196,7 +208,7 @@ impl Tool {
         match self.source {
             Source::Debian(package) => process::line(&as_root(&["apt-get", "install", package])),
             Source::Rustup(words) => format!("rustup {}", words.join(" ")),
-            Source::ByHand(command) => command.to_owned(),
+            Source::Fetched(_, command) | Source::ByHand(command) => command.to_owned(),
         }
     }
 
@@ -222,6 +234,13 @@ pub fn set_up(tools: &[&Tool]) -> Result<()> {
                 let mut command = Command::new("rustup");
                 command.args(words);
                 visible(&command)?;
+            }
+            Source::Fetched(fetch, _) => {
+                eprintln!("fetching {} ({})", tool.name, tool.purpose);
+                // Packages come and go: what cannot be fetched skips its lane, and stops no other.
+                if let Err(error) = fetch() {
+                    eprintln!("not fetched: {error}");
+                }
             }
             Source::ByHand(_) => {}
         }

@@ -9,7 +9,7 @@ use crate::bootable;
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::Options;
-use crate::media::{Client, Firmware, Medium, Network};
+use crate::media::{self, Client, Firmware, Medium, Network};
 use crate::session::Files;
 
 /// CPUs of each machine.
@@ -61,6 +61,18 @@ impl Attempt {
     /// A machine for it. Only [`Medium::Kernel`] takes `words` from here.
     pub fn options(&self, firmware: Firmware, medium: Medium, words: &str) -> Options {
         Options { firmware, medium, limit: LIMIT, ..Options::new(CPUS, words) }
+    }
+
+    /// A folder that is an EFI system partition with nothing but the image.
+    pub fn esp(&self) -> Result<PathBuf> {
+        let esp = self.new_folder("esp")?;
+        self.copy_image(&esp.join(media::ESP_DEFAULT))?;
+        Ok(esp)
+    }
+
+    /// A machine with this UEFI `firmware`, which boots the image from there without load options.
+    pub fn on_esp(&self, firmware: Firmware) -> Result<Options> {
+        Ok(self.options(firmware, Medium::Folder(self.esp()?), ""))
     }
 
     /// A folder for a boot server, with the image.

@@ -60,9 +60,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
     });
     checks.check_with(&[&OVMF], "uefi-esp", || {
         let attempt = attempt("uefi-esp")?;
-        let esp = attempt.new_folder("esp")?;
-        attempt.copy_image(&esp.join(media::ESP_DEFAULT))?;
-        by(&attempt, Firmware::ovmf(), Medium::Folder(esp), Words::None).map(drop)
+        by(&attempt, Firmware::ovmf(), Medium::Folder(attempt.esp()?), Words::None).map(drop)
     });
     checks.check_with(&[&OVMF], "uefi-shell", || {
         let attempt = attempt("uefi-shell")?;

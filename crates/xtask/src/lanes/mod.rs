@@ -33,6 +33,7 @@ mod screens;
 mod single_step;
 mod soak;
 mod unit;
+mod x2apic;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "boot", about: "nmi-button on 1, 2, 4, 16 and 255 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
     Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
+    Lane { name: "x2apic", about: "nmi-button where firmware left x2APIC on, and on 288 CPUs", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET, &tools::NEWER_EMULATOR], run: x2apic::run },
     Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
     Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::super::attempt::{Attempt, FILE, SCRIPT};
-use super::{Checks, Context, on_esp, prepare};
+use super::{Checks, Context, prepare};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::http::Server;
@@ -28,7 +28,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     checks.check_with(&[&OVMF], "uefi-damaged-image", || {
         let attempt = prepare(context, image, "uefi-damaged-image")?;
         damage(&attempt)?;
-        says(&attempt, &on_esp(&attempt)?, &[DAMAGED])
+        says(&attempt, &attempt.on_esp(Firmware::ovmf())?, &[DAMAGED])
     });
     checks.check_with(&[&IPXE], "cut-short", || {
         cut_short(&prepare(context, image, "cut-short")?, Firmware::Bios, DAMAGED)

@@ -9,7 +9,7 @@ use super::{Checks, Context, boot};
 use crate::error::Result;
 use crate::firmware::Image;
 use crate::machine::Options;
-use crate::media::{self, Firmware, Medium};
+use crate::media::{Firmware, Medium};
 use crate::tools::OVMF;
 
 /// The lane's name.
@@ -32,7 +32,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let name = format!("uefi-{memory_mib}-mib");
         checks.check_with(&[&OVMF], &name, || {
             let attempt = prepare(context, &image, &name)?;
-            let options = on_esp(&attempt)?;
+            let options = attempt.on_esp(Firmware::ovmf())?;
             boot::pressed(&attempt.image, &Options { memory_mib, ..options }, &attempt.files).map(drop)
         });
     }
@@ -42,11 +42,4 @@ pub fn run(context: &Context, checks: &mut Checks) {
 
 fn prepare(context: &Context, image: &Image, name: &str) -> Result<Attempt> {
     Attempt::prepare(image, &context.folder(NAME, name))
-}
-
-/// A UEFI machine that boots the attempt's image from an EFI system partition.
-fn on_esp(attempt: &Attempt) -> Result<Options> {
-    let esp = attempt.new_folder("esp")?;
-    attempt.copy_image(&esp.join(media::ESP_DEFAULT))?;
-    Ok(attempt.options(Firmware::ovmf(), Medium::Folder(esp), ""))
 }

@@ -1,13 +1,18 @@
 //! ACPI tables that lie: start-up warns, and the machine works with the CPUs that are there.
 
+use std::time::Duration;
+
+use stop_protocol::Containment;
+
 use super::super::attempt::{Attempt, CPUS};
-use super::{Checks, Context, boot, broken, on_esp, prepare};
+use super::{Checks, Context, boot, broken, prepare};
 use crate::acpi_tables::{self, Fault, entry_without_length, local_apic, local_x2apic};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::Options;
 use crate::media::{Firmware, Medium};
 use crate::serial;
+use crate::session::{self, Press, Run};
 use crate::tools::OVMF;
 
 /// A table of CPUs that is not true.
@@ -21,7 +26,7 @@ struct Lie {
     warning: Option<&'static str>,
 }
 
-/// Bigger than any machine that there is, and than the 64 CPUs of the example.
+/// Bigger than any machine that there is, and than the 288 CPUs of the example.
 const MANY: u32 = 1000;
 
 /// What start-up says when it cannot know of another CPU. The button still reaches the first, and its stop must not reach
@@ -100,17 +105,26 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     }
     checks.check_with(&[&OVMF], "uefi-no-tables", || {
         let attempt = prepare(context, image, "uefi-no-tables")?;
-        let mut options = on_esp(&attempt)?;
+        let mut options = attempt.on_esp(Firmware::ovmf())?;
         options.extra = ["-machine", "q35,acpi=off"].map(str::to_owned).into();
         options.armed = 1;
         warned(&attempt, &options, Some(ALONE))
+    });
+    let name = "12-cpus-are-not-there";
+    checks.check(name, || {
+        let attempt = prepare(context, image, name)?;
+        let entries: Vec<Vec<u8>> = (0..CPUS as u8 + 12).map(|id| local_apic(id, true)).collect();
+        let options = told(&attempt, &entries, Fault::None)?;
+        let press = Press::AfterArmed(Duration::ZERO);
+        let run = session::run(&attempt.image, &options, press, &attempt.files)?;
+        absent_are_named(&run, &attempt)
     });
     let name = "1000-cpus";
     checks.check(name, || {
         let attempt = prepare(context, image, name)?;
         let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
         let options = told(&attempt, &entries, Fault::None)?;
-        broken::says(&attempt, &options, &["holds 64 CPUs", "can have 1000"])
+        broken::says(&attempt, &options, &["holds 288 CPUs", "can have 1000"])
     });
 }
 
@@ -124,6 +138,28 @@ fn warned(attempt: &Attempt, options: &Options, warning: Option<&str>) -> Result
         }
         _ => Ok(()),
     }
+}
+
+/// Requires that no CPU of the machine is lost, and that each of the others never started and was named at start-up.
+fn absent_are_named(run: &Run, attempt: &Attempt) -> Result<()> {
+    let cpus = run.dump.cpus();
+    let absent = cpus.get(CPUS as usize..).unwrap_or_default();
+    let started = absent
+        .iter()
+        .filter(|cpu| cpu.summary.is_none_or(|s| s.verdict.containment != Containment::NeverStarted))
+        .count();
+    let log = std::fs::read(&attempt.files.serial).map_err(Error::io(&attempt.files.serial))?;
+    let is_named = |id: usize| {
+        serial::lines(&log).any(|l| l.contains(&format!("APIC id {id},")) && l.ends_with("left out"))
+    };
+    let unnamed: Vec<usize> = (CPUS as usize..cpus.len()).filter(|id| !is_named(*id)).collect();
+    if absent.len() == 12 && started == 0 && run.dump.lost() == absent.len() && unnamed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Guest(format!(
+        "{started} CPUs that are not there started, {unnamed:?} were not named\n{}",
+        run.dump.report()
+    )))
 }
 
 /// The CPUs that the machine has.
