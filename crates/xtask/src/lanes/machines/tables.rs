@@ -117,7 +117,17 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         let options = told(&attempt, &entries, Fault::None)?;
         let press = Press::AfterArmed(Duration::ZERO);
         let run = session::run(&attempt.image, &options, press, &attempt.files)?;
-        absent_are_named(&run, &attempt)
+        absent_are_named(&run, &attempt, 12)
+    });
+    let name = "996-cpus-are-not-there";
+    checks.check(name, || {
+        let mut attempt = prepare(context, image, name)?;
+        attempt.image = Image::of(context.firmware("many-cpus")?.elf);
+        let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
+        let options = told(&attempt, &entries, Fault::None)?;
+        let press = Press::AfterArmed(Duration::ZERO);
+        let run = session::run(&attempt.image, &options, press, &attempt.files)?;
+        absent_are_named(&run, &attempt, (MANY - CPUS) as usize)
     });
     let name = "1000-cpus";
     checks.check(name, || {
@@ -140,8 +150,8 @@ fn warned(attempt: &Attempt, options: &Options, warning: Option<&str>) -> Result
     }
 }
 
-/// Requires that no CPU of the machine is lost, and that each of the others never started and was named at start-up.
-fn absent_are_named(run: &Run, attempt: &Attempt) -> Result<()> {
+/// Requires that no CPU of the machine is lost, and that each of the `others` never started and was named at start-up.
+fn absent_are_named(run: &Run, attempt: &Attempt, others: usize) -> Result<()> {
     let cpus = run.dump.cpus();
     let absent = cpus.get(CPUS as usize..).unwrap_or_default();
     let started = absent
@@ -153,7 +163,7 @@ fn absent_are_named(run: &Run, attempt: &Attempt) -> Result<()> {
         serial::lines(&log).any(|l| l.contains(&format!("APIC id {id},")) && l.ends_with("left out"))
     };
     let unnamed: Vec<usize> = (CPUS as usize..cpus.len()).filter(|id| !is_named(*id)).collect();
-    if absent.len() == 12 && started == 0 && run.dump.lost() == absent.len() && unnamed.is_empty() {
+    if absent.len() == others && started == 0 && run.dump.lost() == absent.len() && unnamed.is_empty() {
         return Ok(());
     }
     Err(Error::Guest(format!(

@@ -1,0 +1,4 @@
+//! Links by the appliance layout.
+fn main() {
+    linker::configure();
+}
