@@ -117,13 +117,31 @@ pub const XORRISO: Tool = Tool {
     for_single_checks: true,
 };
 
+/// Signs EFI applications.
+pub const SBSIGN: Tool = Tool {
+    name: "sbsign",
+    purpose: "signs images for Secure Boot",
+    present: || on_path("sbsign"),
+    source: Source::Debian("sbsigntool"),
+    for_single_checks: true,
+};
+
+/// Opens the key that images are signed by.
+pub const OPENSSL: Tool = Tool {
+    name: "openssl",
+    purpose: "opens the key that images are signed by",
+    present: || on_path("openssl"),
+    source: Source::Debian("openssl"),
+    for_single_checks: true,
+};
+
 /// A QEMU and an OVMF with x2APIC.
 pub const NEWER_EMULATOR: Tool = Tool {
     name: "qemu-system-x86_64 10",
     purpose: "an emulator with x2APIC, and firmware that uses it",
     present: newer_emulator::is_here,
     source: Source::Fetched(newer_emulator::fetch, "cargo xtask test --lane x2apic"),
-    for_single_checks: false,
+    for_single_checks: true,
 };
 
 /// The firmware's target for the pinned toolchain.
@@ -181,6 +199,8 @@ pub const ALL: &[&Tool] = &[
     &GRUB_BIOS,
     &GRUB_EFI,
     &XORRISO,
+    &SBSIGN,
+    &OPENSSL,
     &GDB,
     &GIT,
     &RUST_TARGET,

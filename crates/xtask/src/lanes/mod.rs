@@ -14,6 +14,7 @@ mod contain_zone;
 mod deny;
 mod docs;
 mod edges;
+mod efi;
 mod firmware_build;
 mod gdb;
 mod harness;
@@ -75,8 +76,9 @@ pub const ALL: &[Lane] = &[
     Lane { name: "harness", about: "the emulator harness can fail", needs: &[&tools::QEMU], run: harness::run },
     Lane { name: "boot", about: "nmi-button on 1, 2, 4, 16 and 255 CPUs: every CPU has a verdict", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET], run: boot::run },
     Lane { name: "boot-paths", about: "nmi-button by every loader, BIOS and UEFI: every CPU has a verdict", needs: BOOT_MEDIA, run: boot_paths::run },
+    Lane { name: "efi", about: "EFI machines that keep the image's place, page by 5 levels, forbid execution, ask for a signature", needs: EFI, run: efi::run },
     Lane { name: "machines", about: "other machines: memory sizes, ACPI tables that lie, images and CPUs that cannot run", needs: BOOT_MEDIA, run: machines::run },
-    Lane { name: "x2apic", about: "nmi-button where firmware left x2APIC on, and on 288 CPUs", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET, &tools::NEWER_EMULATOR], run: x2apic::run },
+    Lane { name: "x2apic", about: "nmi-button where firmware left x2APIC on, and on 288 CPUs", needs: X2APIC, run: x2apic::run },
     Lane { name: "bring-your-own-boot", about: "panic-smp under another start-up, loaded by GRUB, without and with SSE: registers and vector registers are right", needs: OTHER_BOOT, run: bring_your_own_boot::run },
     Lane { name: "outside", about: "the same firmware builds and boots outside the workspace, from the packed packages", needs: OTHER_BOOT, run: outside::run },
     Lane { name: "buttons", about: "the ways in which an NMI button arrives", needs: EMULATOR, run: buttons::run },
@@ -106,6 +108,21 @@ const BOOT_MEDIA: &[&Tool] = &[
     &tools::GRUB_BIOS,
     &tools::GRUB_EFI,
     &tools::XORRISO,
+];
+
+/// What the lane needs whose machines can have more CPUs than an xAPIC can address.
+const X2APIC: &[&Tool] =
+    &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET, &tools::NEWER_EMULATOR];
+
+/// What the lane of the EFI loader needs.
+const EFI: &[&Tool] = &[
+    &tools::QEMU,
+    &tools::NEWER_EMULATOR,
+    &tools::RUST_TARGET,
+    &tools::RUST_EFI_TARGET,
+    &tools::OVMF,
+    &tools::SBSIGN,
+    &tools::OPENSSL,
 ];
 
 /// What a lane needs that boots what only GRUB loads, and looks at it with gdb.

@@ -8,6 +8,7 @@ use crate::machine::Options;
 use crate::media::{Firmware, Medium};
 use crate::newer_emulator;
 use crate::session::Run;
+use crate::tools::NEWER_EMULATOR;
 
 /// The lane's name.
 const NAME: &str = "x2apic";
@@ -20,15 +21,15 @@ pub fn run(context: &Context, checks: &mut Checks) {
     let folder = context.folder(NAME, "image");
     let Some(image) = attempt::image(context, checks, &folder) else { return };
     let prepare = |name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
-    checks.check("bios", || {
+    checks.check_with(&[&NEWER_EMULATOR], "bios", || {
         let attempt = prepare("bios")?;
         pressed(&attempt, attempt.options(Firmware::Bios, Medium::Kernel, ""))
     });
-    checks.check("uefi", || {
+    checks.check_with(&[&NEWER_EMULATOR], "uefi", || {
         let attempt = prepare("uefi")?;
         pressed(&attempt, attempt.on_esp(newer_emulator::ovmf())?)
     });
-    checks.check("288-cpus", || {
+    checks.check_with(&[&NEWER_EMULATOR], "288-cpus", || {
         let attempt = prepare("288-cpus")?;
         pressed(&attempt, Options::new(MANY, ""))
     });

@@ -4,6 +4,8 @@
 mod broken;
 mod tables;
 
+pub use broken::says;
+
 use super::attempt::{self, Attempt};
 use super::{Checks, Context, boot};
 use crate::error::Result;
