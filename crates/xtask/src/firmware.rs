@@ -94,6 +94,16 @@ pub fn build_efi_loader(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target.join(EFI_TARGET).join("firmware").join("panic-smp-efi-loader.efi"))
 }
 
+/// Builds the EFI application of `package`, a test that is called without the prefix of the package's name.
+pub fn build_efi_test(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    tools::RUST_EFI_TARGET.require()?;
+    let mut command = workspace.cargo();
+    command.args(["build", "--target", EFI_TARGET, "--profile", "firmware", "--package", package]);
+    process::run(&command, BUILD_LIMIT)?.ok()?;
+    let name = package.strip_prefix("panic-smp-test-").unwrap_or(package);
+    Ok(workspace.target.join(EFI_TARGET).join("firmware").join(format!("{name}.efi")))
+}
+
 /// The image called `name`, as the last build left it.
 pub fn built(workspace: &Workspace, name: &str) -> Result<Image> {
     built_for(workspace, name, FIRMWARE_TARGET)
