@@ -3,7 +3,7 @@
 
 use crate::face::{Face, Grid};
 use crate::palette::{Colour, colours};
-use panic_smp::screen::Emphasis;
+pub use panic_smp::screen::Emphasis;
 use std::collections::BTreeMap;
 use std::string::String;
 use std::vec::Vec;

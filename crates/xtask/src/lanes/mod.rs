@@ -85,7 +85,7 @@ pub const ALL: &[Lane] = &[
     Lane { name: "consoles", about: "the console is where ACPI says, or nowhere: COM2, memory above 4 GiB, no serial port", needs: EMULATOR, run: consoles::run },
     Lane { name: "scenarios", about: "each window of the stop protocol, forced once", needs: EMULATOR, run: scenarios::run },
     Lane { name: "panics", about: "a CPU panics by itself, or two at once", needs: EMULATOR, run: panics::run },
-    Lane { name: "screens", about: "the panic screen says what the record says; without one nothing is lost", needs: EMULATOR, run: screens::run },
+    Lane { name: "screens", about: "the panic screen says what the record says; without one nothing is lost", needs: SCREENS, run: screens::run },
     Lane { name: "gdb", about: "a plain gdb opens the core", needs: &[&tools::QEMU, &tools::RUST_TARGET, &tools::GDB], run: gdb::run },
     Lane { name: "registers", about: "the record holds the registers that each CPU had, as gdb and the emulator tell them", needs: DEBUGGER, run: registers::run },
     Lane { name: "single-step", about: "a second NMI at every instruction of the save path loses nothing", needs: DEBUGGER, run: single_step::run },
@@ -113,6 +113,9 @@ const BOOT_MEDIA: &[&Tool] = &[
 /// What the lane needs whose machines can have more CPUs than an xAPIC can address.
 const X2APIC: &[&Tool] =
     &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET, &tools::NEWER_EMULATOR];
+
+/// What the lane of the panic screens needs.
+const SCREENS: &[&Tool] = &[&tools::QEMU, &tools::RUST_TARGET, &tools::RUST_EFI_TARGET, &tools::OVMF];
 
 /// What the lane of the EFI loader needs.
 const EFI: &[&Tool] = &[

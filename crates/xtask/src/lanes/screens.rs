@@ -1,29 +1,35 @@
-//! What a person who stands before the machine sees after a panic, read from outside: the VGA's memory, and the picture
-//! that QEMU makes of it, against the record that the serial line carried.
+//! What a person who stands before the machine sees after a panic, read from outside: the VGA's memory, or the picture that
+//! QEMU makes of the display, against the record that the serial line carried.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crash_record::CpuRecord;
-use panic_smp_screen::decode::Picture;
+use panic_smp_screen::decode::{Emphasis, Picture, Row, rows};
 use serde_json::json;
 
+use super::attempt::{self, Attempt};
 use super::{Checks, Context, boot};
 use crate::dump::Dump;
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::{COMPLETE, Machine, Options, SAID_SUCCESS};
+use crate::media::{self, Firmware, Medium};
 use crate::session::{self, Files};
+use crate::tools::{OVMF, RUST_EFI_TARGET};
 
 /// The colour text memory of a VGA, its columns and rows in the mode that a BIOS leaves.
 const TEXT_MEMORY: u64 = 0xB8000;
 const COLUMNS: usize = 80;
 const ROWS: usize = 25;
-/// Attributes: yellow and white on blue.
+/// Attributes: yellow on blue, white on blue.
 const WINNER: u8 = 0x1E;
 const NORMAL: u8 = 0x1F;
 /// Pixels of the picture of that mode: letters of 9x16.
 const PICTURE: (u32, u32) = (720, 400);
+
+/// How the last row ends.
+const NEXT: &str = "; next: halt";
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -35,13 +41,10 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let name = format!("vga-text-{cpus}-cpus");
         checks.check(&name, || vga_text(&image, cpus, &context.folder("screens", &name)));
     }
+    checks.check_with(&[&OVMF, &RUST_EFI_TARGET], "framebuffer", || {
+        framebuffer(context, &image, &context.folder("screens", "framebuffer"))
+    });
     checks.check("no-vga", || no_vga(&image, &context.folder("screens", "no-vga")));
-}
-
-/// A row of the screen: its characters, and the attribute of the first.
-struct Row {
-    text: String,
-    attribute: u8,
 }
 
 fn vga_text(image: &Image, cpus: u32, folder: &Path) -> Result<()> {
@@ -49,7 +52,10 @@ fn vga_text(image: &Image, cpus: u32, folder: &Path) -> Result<()> {
     let elf = std::fs::read(&image.elf).map_err(Error::io(&image.elf))?;
     let mut machine = press(image, &Options::new(cpus, "then=halt"), &files)?;
     machine.wait_for_line(COMPLETE, SOON)?;
-    let rows = last_row_ends_with(&mut machine, "; next: halt")?;
+    let rows = until_drawn(|| {
+        let memory = machine.physical_memory(TEXT_MEMORY, (COLUMNS * ROWS * 2) as u64)?;
+        Ok(memory.chunks_exact(COLUMNS * 2).map(row).collect())
+    })?;
     let picture = picture(&mut machine, &folder.join("screen.ppm"))?;
     let dump = Dump::of(&machine.end(Duration::ZERO)?.serial, &elf);
 
@@ -57,10 +63,27 @@ fn vga_text(image: &Image, cpus: u32, folder: &Path) -> Result<()> {
     require(picture.pixels.iter().any(|pixel| *pixel != picture.pixels[0]), || {
         "the display is blank".into()
     })?;
-    agrees(&rows, &dump).map_err(|error| {
-        let shown: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-        Error::Guest(format!("{error}\n{}", shown.join("\n")))
-    })
+    agrees(&rows, &dump)
+}
+
+/// The same by EFI, whose display is a framebuffer: the text is read off the picture.
+fn framebuffer(context: &Context, image: &Image, folder: &Path) -> Result<()> {
+    let boot = folder.join(attempt::FILE);
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    crate::bootable::write(context.workspace, image, &boot)?;
+    let attempt = Attempt::prepare(&Image { boot, elf: image.elf.clone() }, &folder.join("try"))?;
+    let esp = attempt.new_folder("esp")?;
+    attempt.copy_image(&esp.join(media::ESP_IMAGE))?;
+    let script = esp.join("startup.nsh");
+    std::fs::write(&script, media::startup_script("then=halt")).map_err(Error::io(&script))?;
+    let elf = std::fs::read(&image.elf).map_err(Error::io(&image.elf))?;
+    let options = attempt.options(Firmware::ovmf(), Medium::Folder(esp), "");
+    let mut machine = press(&attempt.image, &options, &attempt.files)?;
+    machine.wait_for_line(COMPLETE, SOON)?;
+    let file = folder.join("screen.ppm");
+    let drawn = until_drawn(|| Ok(rows(&picture(&mut machine, &file)?).unwrap_or_default()))?;
+    let dump = Dump::of(&machine.end(Duration::ZERO)?.serial, &elf);
+    agrees(&drawn, &dump)
 }
 
 /// Boots, and presses the button once all are in their roles.
@@ -71,26 +94,34 @@ fn press(image: &Image, options: &Options, files: &Files) -> Result<Machine> {
     Ok(machine)
 }
 
-/// Reads the screen until its last row ends so.
-fn last_row_ends_with(machine: &mut Machine, end: &str) -> Result<Vec<Row>> {
+/// Reads the screen until its last row is there.
+fn until_drawn(mut read: impl FnMut() -> Result<Vec<Row>>) -> Result<Vec<Row>> {
     let until = Instant::now() + SOON;
     loop {
-        let memory = machine.physical_memory(TEXT_MEMORY, (COLUMNS * ROWS * 2) as u64)?;
-        let rows: Vec<Row> = memory.chunks_exact(COLUMNS * 2).map(row).collect();
-        if rows.last().is_some_and(|row| row.text.ends_with(end)) {
+        let rows = read()?;
+        if rows.last().is_some_and(|row| row.text.ends_with(NEXT)) {
             return Ok(rows);
         }
         if Instant::now() >= until {
-            let shown: Vec<String> = rows.into_iter().map(|row| row.text).collect();
-            let what = format!("`{end}` at the end of the screen; it shows:\n{}", shown.join("\n"));
+            let what = format!("`{NEXT}` at the end of the screen; it shows:\n{}", text(&rows));
             return Err(Error::Deadline { what, limit: SOON });
         }
     }
 }
 
+/// A row of the VGA's memory: characters and attributes.
 fn row(words: &[u8]) -> Row {
     let text: String = words.iter().step_by(2).map(|byte| char::from(*byte)).collect();
-    Row { text: text.trim_end().to_owned(), attribute: words[1] }
+    let emphasis = match words[1] {
+        WINNER => Some(Emphasis::Winner),
+        NORMAL => Some(Emphasis::Normal),
+        _ => None,
+    };
+    Row { text: text.trim_end().to_owned(), emphasis }
+}
+
+fn text(rows: &[Row]) -> String {
+    rows.iter().map(|row| row.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 fn picture(machine: &mut Machine, file: &Path) -> Result<Picture> {
@@ -101,20 +132,25 @@ fn picture(machine: &mut Machine, file: &Path) -> Result<Picture> {
 
 /// The screen says what the record says: of every CPU, or of as many as there are rows for.
 fn agrees(rows: &[Row], dump: &Dump) -> Result<()> {
+    says_what_the_record_says(rows, dump).map_err(|error| Error::Guest(format!("{error}\n{}", text(rows))))
+}
+
+fn says_what_the_record_says(rows: &[Row], dump: &Dump) -> Result<()> {
     let find = |text: &str| {
         let found = rows.iter().find(|row| row.text == text);
         found.ok_or_else(|| Error::Guest(format!("`{text}` is not on the screen")))
     };
     let winner = dump.winner().ok_or_else(|| Error::Guest("the record has no winner".into()))?;
     let why = format!("panic-smp: CPU {winner} won with an NMI: button, says qemu, port 0x61 ");
-    require(rows[1].text.starts_with(&why) && rows[1].attribute == WINNER, || {
-        format!("the second row is `{}`, not `{why}...`", rows[1].text)
+    let [first, second, .., last] = rows else {
+        return Err(Error::Guest("the screen has no rows".into()));
+    };
+    require(second.text.starts_with(&why) && second.emphasis == Some(Emphasis::Winner), || {
+        format!("the second row is not `{why}...`")
     })?;
     let all = format!("panic-smp: all {} CPUs contained ", dump.cpus().len());
-    require(rows[0].text.starts_with(&all), || format!("the first row is `{}`", rows[0].text))?;
-    require(rows[ROWS - 1].text == "record written; next: halt", || {
-        format!("the last row is `{}`", rows[ROWS - 1].text)
-    })?;
+    require(first.text.starts_with(&all), || format!("the first row is not `{all}...`"))?;
+    require(last.text == format!("record written{NEXT}"), || "the last row is another".into())?;
 
     let is_shown = |cpu: &&CpuRecord| {
         let start = format!("{:>4}  ", cpu.index.0);
@@ -122,9 +158,10 @@ fn agrees(rows: &[Row], dump: &Dump) -> Result<()> {
     };
     let shown: Vec<&CpuRecord> = dump.cpus().iter().filter(is_shown).collect();
     for cpu in &shown {
-        let attribute = find(&expected(cpu)?)?.attribute;
-        let wanted = if cpu.index.as_usize() == winner { WINNER } else { NORMAL };
-        require(attribute == wanted, || format!("CPU {} is shown in {attribute:#x}", cpu.index.0))?;
+        let emphasis = find(&expected(cpu)?)?.emphasis;
+        let is_winner = cpu.index.as_usize() == winner;
+        let wanted = if is_winner { Emphasis::Winner } else { Emphasis::Normal };
+        require(emphasis == Some(wanted), || format!("CPU {} is shown as {emphasis:?}", cpu.index.0))?;
     }
     require(shown.iter().any(|cpu| cpu.index.as_usize() == winner), || "the winner is not shown".into())?;
     match dump.cpus().len() - shown.len() {
