@@ -80,24 +80,20 @@ impl Patience for RuntimePatience<'_> {
 pub(crate) struct ApicTransport<'r> {
     /// Where to note that, for a panic.
     stamps: Option<&'r StopStamps>,
-    /// The shorthand reaches declared CPUs only.
-    knows_all_cpus: bool,
     apic: LocalApic,
 }
 
 impl<'r> ApicTransport<'r> {
     /// For the stop of a panic.
     pub(crate) fn of_panic(runtime: &'r Runtime) -> Self {
-        // Relaxed: set at boot, before any CPU that may win was started.
-        let knows_all_cpus = !runtime.undeclared_cpus.load(Ordering::Relaxed);
         // SAFETY: CPL 0, as in every context of this crate.
-        Self { stamps: Some(&runtime.stamps), knows_all_cpus, apic: unsafe { LocalApic::current() } }
+        Self { stamps: Some(&runtime.stamps), apic: unsafe { LocalApic::current() } }
     }
 
     /// For a shootdown: a panic that comes later has stamps of its own.
     pub(crate) fn of_shootdown() -> Self {
         // SAFETY: CPL 0, as in every context of this crate.
-        Self { stamps: None, knows_all_cpus: false, apic: unsafe { LocalApic::current() } }
+        Self { stamps: None, apic: unsafe { LocalApic::current() } }
     }
 
     fn note_sent(&self) {
@@ -117,10 +113,7 @@ impl Transport for ApicTransport<'_> {
     }
 
     fn send_to_all_others(&mut self) -> bool {
-        if !self.knows_all_cpus {
-            return false;
-        }
-        // SAFETY: the ledger does so only when every declared CPU proved that it can take an NMI, and there is no other.
+        // SAFETY: the ledger does so only when every CPU of the machine is declared and proved that it can take an NMI.
         let sent = unsafe { self.apic.send_nmi(Destination::AllOthers, &CLOCK) }.is_ok();
         if sent {
             self.note_sent();

@@ -31,8 +31,6 @@ pub struct Runtime {
     pub(crate) stopping_vector: AtomicU64,
     /// The owner is not the CPU that won: that one died.
     pub(crate) taken_over: AtomicBool,
-    /// The machine may have CPUs that were not declared.
-    pub(crate) undeclared_cpus: AtomicBool,
     /// What became of the record of the panic, or of the last one before.
     pub(crate) record_fates: Fates,
     external_nmi: AtomicU8,
@@ -136,7 +134,6 @@ impl Runtime {
             uncontained: AtomicU32::new(0),
             stopping_vector: AtomicU64::new(0),
             taken_over: AtomicBool::new(false),
-            undeclared_cpus: AtomicBool::new(false),
             record_fates: Fates::new(),
             external_nmi: AtomicU8::new(ROUTE_AS_CONFIGURED),
             final_action: AtomicU64::new(AS_CONFIGURED),
@@ -179,8 +176,7 @@ impl Runtime {
     /// each CPU is sent the stop NMI by its APIC id, never all by the shorthand. An NMI at a CPU that firmware left
     /// without a handler resets the machine. Normal context, at boot.
     pub fn expect_undeclared_cpus(&self) {
-        // Relaxed: written before any other CPU is started; the start orders it.
-        self.undeclared_cpus.store(true, Ordering::Relaxed);
+        self.ledger.expect_undeclared();
     }
 
     /// The interrupt stacks of `cpu`, for its task-state segment; `None` for one that the runtime cannot hold. Any

@@ -28,6 +28,13 @@ impl Ledger<'_> {
         true
     }
 
+    /// Says that the machine may have CPUs that nobody declares: from now on a stop is sent to each declared CPU by itself.
+    /// Called by the CPU that sets the machine up, before it starts any other.
+    pub fn expect_undeclared(&self) {
+        // Relaxed: as in `declare`.
+        self.undeclared.store(1, Ordering::Relaxed);
+    }
+
     /// Says that `cpu` is about to be started, or that it starts itself: from here until it is Ready no NMI is sent
     /// to it.
     pub fn starting(&self, cpu: CpuIndex) {

@@ -39,6 +39,8 @@ pub struct Ledger<'m> {
     pub(crate) admitted: AtomicU32,
     /// How many CPUs the machine can have: every enabled or online-capable APIC id. 0 while unknown.
     pub(crate) declared: AtomicU32,
+    /// Not 0: it can have others, too.
+    pub(crate) undeclared: AtomicU32,
     pub(crate) lines: &'m [CpuLine],
 }
 
@@ -64,6 +66,7 @@ impl<'m> Ledger<'m> {
                 guard: AtomicU32::new(NO_GUARD),
                 admitted: AtomicU32::new(0),
                 declared: AtomicU32::new(0),
+                undeclared: AtomicU32::new(0),
                 lines,
             }
         }

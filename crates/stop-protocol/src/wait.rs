@@ -158,13 +158,15 @@ impl Ledger<'_> {
         }
     }
 
-    /// Whether the shorthand reaches only CPUs that can take an NMI: every CPU of the machine is Ready. A CPU with no
-    /// handler that took one would reset the machine.
+    /// Whether the shorthand reaches only CPUs that can take an NMI: every CPU of the machine is known and Ready. A CPU
+    /// with no handler that took one would reset the machine.
     fn can_broadcast(&self) -> bool {
         // Relaxed: after the SeqCst fence of the caller; a CPU is counted after it became Ready, and one that parks at
-        // this moment returns from the NMI.
+        // this moment returns from the NMI. What is declared and what is not was said before any CPU was started.
         let admitted = self.admitted.load(Ordering::Relaxed);
-        admitted != 0 && admitted == self.declared.load(Ordering::Relaxed)
+        admitted != 0
+            && admitted == self.declared.load(Ordering::Relaxed)
+            && self.undeclared.load(Ordering::Relaxed) == 0
     }
 
     /// Looks at every target once, and sends to those that can take the NMI and were not sent one.
