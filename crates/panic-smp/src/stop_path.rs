@@ -7,7 +7,7 @@ use crate::apic::LocalApic;
 use crate::capture::capture;
 use crate::clock::CLOCK;
 use crate::cpu;
-use crate::entry::copy_vector_state;
+use crate::entry::{VECTOR_STATE_IS_KEPT, copy_vector_state};
 use crate::environment::RuntimePatience;
 use crate::frame::TrapFrame;
 use crate::runtime::Runtime;
@@ -33,7 +33,10 @@ impl StopPath for Stopping<'_> {
         let basic = unsafe { slot.basic_mut() };
         basic.vector = self.frame.vector;
         basic.error_code = self.frame.error_code;
-        basic.vector_state = self.frame.vector_state;
+        // Elsewhere it stays 0.
+        if VECTOR_STATE_IS_KEPT {
+            basic.vector_state = self.frame.vector_state;
+        }
         capture(self.frame, &mut basic.registers);
     }
 

@@ -9,7 +9,7 @@ use core::{
 
 use boot_handoff::Framebuffer;
 use firmware_tables::{Cpu, Madt, Rsdp, Tables, UNUSED_CPU, Warning};
-use panic_smp::{CpuIndex, Image};
+use panic_smp::{CpuIndex, Image, Runtime, SetupError};
 
 use super::{
     apic::LocalApic,
@@ -100,9 +100,6 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
     let loaded = loader::read(magic, information);
     let rsdp = loaded.as_ref().ok().and_then(|loaded| loader::quiet_rsdp(&loaded.handoff, COMMAND_LINE));
     let console = console::start(rsdp);
-    assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
-    pic::mask();
-
     let entry = &APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry;
     // SAFETY: both are the image's, for ever.
     entry.runtime.set_image(Image {
@@ -110,6 +107,8 @@ pub extern "C" fn boot(magic: u32, information: u32) -> ! {
         end: image::end(),
         build_id_note: image::build_id(),
     });
+    assert!(image::is_whole(), "the loader did not copy the whole image to where it belongs");
+    pic::mask();
 
     let loaded = match loaded {
         Ok(loaded) => loaded,
@@ -173,7 +172,8 @@ fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     let capabilities = Capabilities::read();
     let mut local = LocalApic::of_this_cpu();
     let count = first_cpu_first(&mut cpus, found, local.id());
-    let cpus = &cpus[..count];
+    let cpus = held(entry.runtime, &mut cpus[..count]);
+    let count = cpus.len();
     if capabilities.x2apic && cpus.iter().any(|cpu| cpu.apic_id >= apic::FIRST_X2APIC_ID) {
         // SAFETY: CPUID says that the mode exists.
         local = unsafe { local.enter_x2apic() };
@@ -185,12 +185,9 @@ fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     let Some(phases) = memory.slice(count, |_| Phase::new()) else { short() };
     let Some(stack_words) = memory.slice(count, |_| AtomicU64::new(0)) else { short() };
     let Some(memory_map) = memory.slice(map.len(), |index| map[index]) else { short() };
-    // More CPUs than the runtime holds is an error that `declare_cpus` names: here only nothing must go wrong.
-    let tables = memory.slice(count.min(entry.runtime.capacity()), |index| {
-        match entry.runtime.interrupt_stacks(CpuIndex(index as u16)) {
-            Some(stacks) => CpuTables::new(&stacks),
-            None => unreachable!("the runtime has stacks for each CPU within its capacity"),
-        }
+    let tables = memory.slice(count, |index| match entry.runtime.interrupt_stacks(CpuIndex(index as u16)) {
+        Some(stacks) => CpuTables::new(&stacks),
+        None => unreachable!("the runtime has stacks for each CPU within its capacity"),
     });
     let Some(tables) = tables else { short() };
     let Some(first_stack) = memory.bytes(count as u64 * GuardedStacks::STRIDE, page::SIZE) else { short() };
@@ -251,6 +248,24 @@ fn read_madt(rsdp: Option<Rsdp>, cpus: &mut [Cpu], map: &[Region]) -> usize {
     };
     io_apic::mask_all(&madt, map);
     madt.cpus(cpus, warn)
+}
+
+/// As many of the CPUs as the runtime holds, the first one among them and the enabled ones before the others. The rest is
+/// never started, and no NMI reaches it.
+fn held<'c>(runtime: &Runtime, cpus: &'c mut [Cpu]) -> &'c [Cpu] {
+    let (capacity, count) = (runtime.capacity(), cpus.len());
+    if count <= capacity {
+        return cpus;
+    }
+    runtime.expect_undeclared_cpus();
+    println!(
+        "appliance-rt: {}; the others are not started",
+        SetupError::TooManyCpus { capacity, cpus: count }
+    );
+    if let Some((_, others)) = cpus.split_first_mut() {
+        others.sort_unstable_by_key(|cpu| (!cpu.enabled, cpu.apic_id));
+    }
+    cpus.get(..capacity).unwrap_or_default()
 }
 
 /// Moves the CPU with APIC id `own` to the front of the first `count`, the others staying in order. One that is not

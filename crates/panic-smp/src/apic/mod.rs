@@ -1,7 +1,7 @@
 //! The local APIC: sending NMI, INIT and start-up IPIs, LINT1, and its state for the record.
 //!
 //! The mode is read live from IA32_APIC_BASE each time: firmware may have switched to x2APIC mode since the last use,
-//! and INIT switches a CPU back (SDM vol. 3A 11.12.5.1).
+//! and RESET, though not INIT, switches a CPU back (SDM vol. 3A, "x2APIC State Transitions").
 //!
 //! In xAPIC mode the registers are accessed at the physical address that IA32_APIC_BASE holds: the firmware maps that
 //! page at the same virtual address, uncached, in every address space.

@@ -6,7 +6,10 @@ mod stubs;
 mod vector_state;
 
 pub(crate) use stubs::{note_caller, on_stack, with_captured_frame};
-pub(crate) use vector_state::{can_be_saved as vector_state_can_be_saved, copy as copy_vector_state};
+pub(crate) use vector_state::{
+    KEPT_BY_STUBS as VECTOR_STATE_IS_KEPT, can_be_saved as vector_state_can_be_saved,
+    copy as copy_vector_state,
+};
 
 /// One gate of the interrupt descriptor table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,13 +85,15 @@ macro_rules! leave_pad {
     };
 }
 
-// The rest of the frame, from a pad that RAX points to. Now nothing on the pad is needed any more. The three zeroes are
-// filled below, and by `vector_state`.
+// The rest of the frame, from a pad that RAX points to, by way of RCX. Now nothing on the pad is needed any more. The zero
+// is for `save_vector_state` to fill in.
 macro_rules! build_frame {
     () => {
         "push 0
-         push 0
-         push 0
+         mov rcx, dr7
+         push rcx
+         mov rcx, cr2
+         push rcx
          push [rax + 16]
          push rbx
          push [rax + 8]
@@ -106,11 +108,7 @@ macro_rules! build_frame {
          push r12
          push r13
          push r14
-         push r15
-         mov rax, cr2
-         mov [rsp + {cr2}], rax
-         mov rax, dr7
-         mov [rsp + {dr7}], rax"
+         push r15"
     };
 }
 
@@ -173,8 +171,7 @@ global_asm!(
      mov rbx, rsp
      xor ebp, ebp",
     save_vector_state!(),
-    "mov [rdi + {vector_state}], rax
-     call {handler}",
+    "call {handler}",
     restore_vector_state!(),
     "mov rsp, rbx
      mov rax, [rsp + {dr7}]
@@ -239,8 +236,7 @@ macro_rules! abort_entry {
             "mov rdi, rsp
              xor ebp, ebp",
             save_vector_state!(),
-            "mov [rdi + {vector_state}], rax
-             call {handler}
+            "call {handler}
              5:
              cli
              hlt
@@ -250,8 +246,6 @@ macro_rules! abort_entry {
             block_mask = const -(BLOCK_SIZE as i64),
             top = const $top,
             vector = const $vector,
-            cr2 = const offset_of!(TrapFrame, cr2),
-            dr7 = const offset_of!(TrapFrame, dr7),
             vector_state = const offset_of!(TrapFrame, vector_state),
             not_ac = const !RFLAGS_AC as i64,
             handler = sym crate::fault::panic_smp_fatal_exception,
@@ -308,8 +302,7 @@ global_asm!(
      mov rbx, rsp
      xor ebp, ebp",
     save_vector_state!(),
-    "mov [rdi + {vector_state}], rax
-     call {handler}",
+    "call {handler}",
     restore_vector_state!(),
     // The handler returned where to resume: after an expected fault. Not by IRET, which would unmask NMIs in the middle
     // of a handler. The resumed code takes nothing but its registers and RSP; the address goes below its RSP, over a

@@ -8,12 +8,10 @@ use crate::cpu::registers::control::{CR0_EM, CR0_TS};
 use crate::slot::VectorState;
 use core::arch::asm;
 
-/// Keeps nothing; RAX is the address of what was kept, 0. The frame at RSP has an odd number of words: the call that
-/// follows is aligned.
+/// Keeps nothing: the frame says so as it was pushed. It has an odd number of words, and the call that follows is aligned.
 macro_rules! save_vector_state {
     () => {
-        "sub rsp, 8
-         xor eax, eax"
+        "sub rsp, 8 // and 0 stays at {vector_state}"
     };
 }
 macro_rules! restore_vector_state {
@@ -22,6 +20,9 @@ macro_rules! restore_vector_state {
     };
 }
 pub(super) use {restore_vector_state, save_vector_state};
+
+/// Whether the stubs keep the state.
+pub(crate) const KEPT_BY_STUBS: bool = false;
 
 /// Stores the vector state of this CPU as FXSAVE64 does; false where the instruction would fault.
 pub(crate) fn copy(_kept: u64, to: &mut VectorState) -> bool {

@@ -14,13 +14,13 @@ const _: () = assert!(
     "panic-smp keeps the vector state of handlers by FXSAVE: build firmware without AVX"
 );
 
-/// Keeps the state below the frame at RSP, which has an odd number of words: 512 bytes aligned to 16, and so is the call
-/// that follows. RAX is their address.
+/// Keeps the state below the frame at RSP and RDI, which has an odd number of words: 512 bytes aligned to 16, and so is the
+/// call that follows. The frame gets their address.
 macro_rules! save_vector_state {
     () => {
         "sub rsp, 512 + 8
          fxsave64 [rsp]
-         mov rax, rsp"
+         mov [rdi + {vector_state}], rsp"
     };
 }
 macro_rules! restore_vector_state {
@@ -29,6 +29,9 @@ macro_rules! restore_vector_state {
     };
 }
 pub(super) use {restore_vector_state, save_vector_state};
+
+/// Whether the stubs keep the state.
+pub(crate) const KEPT_BY_STUBS: bool = true;
 
 /// Copies what a stub kept at `kept`; false where none did. The registers themselves hold what Rust code left in them.
 pub(crate) fn copy(kept: u64, to: &mut VectorState) -> bool {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use stop_protocol::{Containment, RegisterSource, Verdict};
+
 use super::super::attempt::{Attempt, FILE, SCRIPT};
 use super::{Checks, Context, prepare};
 use crate::error::{Error, Result};
@@ -10,6 +12,7 @@ use crate::firmware::Image;
 use crate::http::Server;
 use crate::machine::{Machine, Options};
 use crate::media::{self, Client, Firmware, Medium};
+use crate::session::{self, Press};
 use crate::tools::{IPXE, OVMF};
 
 /// What start-up and the EFI loader say of an image that is not as it was written.
@@ -36,6 +39,10 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
     checks.check_with(&[&IPXE, &OVMF], "uefi-cut-short", || {
         cut_short(&prepare(context, image, "uefi-cut-short")?, Firmware::ovmf(), NOT_LOADED)
     });
+    checks.check("not-whole", || {
+        let attempt = prepare(context, image, "not-whole")?;
+        not_whole(&attempt)
+    });
     checks.check("32-bit-cpu", || {
         let attempt = prepare(context, image, "32-bit-cpu")?;
         let mut options = attempt.options(Firmware::Bios, Medium::Kernel, "");
@@ -50,6 +57,29 @@ pub fn says(attempt: &Attempt, options: &Options, words: &[&str]) -> Result<()> 
     let what = format!("a line with `{}`", words.join("` and `"));
     machine.wait_for(&what, options.limit, |line| words.iter().all(|word| line.contains(word)))?;
     machine.end(Duration::ZERO).map(drop)
+}
+
+/// Boots an ELF that was never sealed and whose last loaded bytes are others: start-up finds it out before the CPUs are
+/// declared, and that panic has a record as any other.
+fn not_whole(attempt: &Attempt) -> Result<()> {
+    let Attempt { image, files, .. } = attempt;
+    let mut elf = fs::read(&image.elf).map_err(Error::io(&image.elf))?;
+    let marker = elf.windows(8).rposition(|window| window == b"LOAD_END");
+    let marker = marker.ok_or_else(|| Error::Invalid("the image has no marker at its end".into()))?;
+    elf[marker] ^= 1;
+    let boot = attempt.folder.join("not-whole.elf");
+    fs::write(&boot, &elf).map_err(Error::io(&boot))?;
+    let options = attempt.options(Firmware::Bios, Medium::Kernel, "");
+    let run = session::run(&Image { boot, elf: image.elf.clone() }, &options, Press::Never, files)?;
+    let verdicts: Vec<Option<Verdict>> =
+        run.dump.cpus().iter().map(|cpu| cpu.summary.map(|summary| summary.verdict)).collect();
+    let alone = Verdict { registers: RegisterSource::OwnPanic, containment: Containment::Reporting };
+    let messages: Vec<&String> = run.dump.cpus().iter().flat_map(|cpu| &cpu.messages).collect();
+    let is_said = messages.iter().any(|message| message.contains("did not copy the whole image"));
+    if verdicts == [Some(alone)] && is_said {
+        return Ok(());
+    }
+    Err(Error::Guest(format!("another record than that of its panic: {messages:?}\n{}", run.dump.report())))
 }
 
 /// Flips one bit in the middle of the image's code.
