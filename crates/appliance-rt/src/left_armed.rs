@@ -3,7 +3,8 @@
 //! The other CPUs need none of it: INIT leaves their local vector table masked and nothing in service (SDM vol. 3A, Local
 //! APIC State After an INIT Reset).
 //!
-//! What raises SMIs stays as it is: that is firmware's own, a fan or a keyboard perhaps, and no interrupt of ours.
+//! What raises SMIs stays as it is: that is firmware's own, a fan or a keyboard perhaps, and no interrupt of ours. So does
+//! an input from outside that raises NMIs: firmware may have wired the machine's button there.
 //!
 //! Pure: registers are reached through [`LocalApicRegisters`] and [`IoApicRegisters`].
 
@@ -40,7 +41,11 @@ pub fn silence_local_apic(apic: &impl LocalApicRegisters) {
     ];
     for (_, offset) in entries.into_iter().filter(|(exists, _)| *exists) {
         let entry = apic.read(offset);
-        if entry & apic::LVT_MASKED == 0 && entry & apic::DELIVERY_MODE != apic::DELIVERY_SMI {
+        let delivery = entry & apic::DELIVERY_MODE;
+        let stays = delivery == apic::DELIVERY_SMI
+            || (delivery == apic::DELIVERY_NMI && offset == apic::LVT_LINT0)
+            || entry & apic::LVT_MASKED != 0;
+        if !stays {
             apic.write(offset, entry & !apic::LVT_READ_ONLY | apic::LVT_MASKED);
         }
     }
@@ -54,7 +59,7 @@ pub fn silence_local_apic(apic: &impl LocalApicRegisters) {
     apic.write(apic::TASK_PRIORITY, 0);
 }
 
-/// Masks every input of an I/O APIC. Returns how many inputs it has; `None` if there is no I/O APIC.
+/// Masks every input of an I/O APIC, but those that raise SMIs or NMIs. Returns how many inputs it has; `None` if there is no I/O APIC.
 pub fn mask_io_apic(io: &mut impl IoApicRegisters) -> Option<u8> {
     let version = io.read(io_apic::VERSION);
     if version == 0 || version == u32::MAX {
@@ -65,7 +70,11 @@ pub fn mask_io_apic(io: &mut impl IoApicRegisters) -> Option<u8> {
     for input in 0..inputs {
         let index = io_apic::REDIRECTION + 2 * input;
         let entry = io.read(index);
-        if entry & io_apic::MASKED == 0 && entry & io_apic::DELIVERY_MODE != io_apic::DELIVERY_SMI {
+        let delivery = entry & io_apic::DELIVERY_MODE;
+        let stays = delivery == io_apic::DELIVERY_SMI
+            || delivery == io_apic::DELIVERY_NMI
+            || entry & io_apic::MASKED != 0;
+        if !stays {
             io.write(index, entry & !io_apic::READ_ONLY | io_apic::MASKED);
         }
     }
@@ -145,6 +154,14 @@ mod tests {
     }
 
     #[test]
+    fn an_nmi_of_a_counter_is_masked_and_one_from_outside_is_not() {
+        let lint0 = (apic::LVT_LINT0, 0x400);
+        let apic = Local::new(0x0004_0014, &[&OLD[..], &[(apic::LVT_PMC, 0x400), lint0]].concat());
+        silence_local_apic(&apic);
+        assert_eq!((apic.get(apic::LVT_PMC), apic.get(apic::LVT_LINT0)), (0x1_0400, 0x400));
+    }
+
+    #[test]
     fn every_interrupt_in_service_is_ended() {
         let in_service = [(apic::IN_SERVICE + 0x10, 0x8000_0001), (apic::IN_SERVICE + 0x70, 0x4000_0000)];
         let apic = Local::new(0x0003_0010, &[&OLD[..], &in_service].concat());
@@ -193,8 +210,8 @@ mod tests {
         let entries = vec![0x1_0000, 0x0931, 0xf0a2, 0x400, 0x200, 0x700];
         let mut io = Io { version: 0x0005_0020, entries, written: vec![] };
         assert_eq!(mask_io_apic(&mut io), Some(6));
-        assert_eq!(io.entries, [0x1_0000, 0x1_0931, 0x1_a0a2, 0x1_0400, 0x200, 0x1_0700]);
-        assert_eq!(io.written, [0x12, 0x14, 0x16, 0x1a], "nothing that is masked, no SMI");
+        assert_eq!(io.entries, [0x1_0000, 0x1_0931, 0x1_a0a2, 0x400, 0x200, 0x1_0700]);
+        assert_eq!(io.written, [0x12, 0x14, 0x1a], "nothing that is masked, no SMI, no NMI");
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub mod apic {
     pub const DELIVERY_MODE: u32 = 7 << 8;
     /// Entry of the local vector table: delivered as SMI.
     pub const DELIVERY_SMI: u32 = 2 << 8;
+    /// Entry of the local vector table: delivered as NMI.
+    pub const DELIVERY_NMI: u32 = 4 << 8;
     /// Entry of the local vector table: delivery status and remote IRR.
     pub const LVT_READ_ONLY: u32 = 1 << 12 | 1 << 14;
     /// Register offset: end of interrupt.
@@ -195,6 +197,8 @@ pub mod io_apic {
     pub const DELIVERY_MODE: u32 = 7 << 8;
     /// Entry: delivered as SMI.
     pub const DELIVERY_SMI: u32 = 2 << 8;
+    /// Entry: delivered as NMI.
+    pub const DELIVERY_NMI: u32 = 4 << 8;
 }
 
 /// The first MiB.
