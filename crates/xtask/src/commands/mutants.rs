@@ -120,7 +120,7 @@ fn shown(selection: &Selection) -> String {
 /// an error: it says nothing about what the lane can see.
 fn failures(workspace: &Workspace, selection: &Selection) -> Result<Vec<String>> {
     let checks =
-        Checks::of(lanes::find(selection.lane)?, selection.check.as_deref(), &Context::new(workspace));
+        Checks::of(lanes::find(selection.lane)?, selection.check.as_deref(), &Context::of_few(workspace));
     let mut seen = Vec::new();
     for check in checks.list() {
         match &check.outcome {

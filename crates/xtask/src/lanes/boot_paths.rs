@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::attempt::{self, Attempt, FILE, SCRIPT};
+use super::side_by_side::SideBySide;
 use super::{Checks, Context, boot};
 use crate::error::{Error, Result};
 use crate::grub;
@@ -28,8 +29,9 @@ const WAS_RESET: i32 = 0;
 pub fn run(context: &Context, checks: &mut Checks) {
     let folder = context.folder(NAME, "image");
     let Some(image) = attempt::image(context, checks, &folder) else { return };
-    let attempt = |name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
-    let by_http = |name: &str, firmware: Firmware| {
+    let mut side_by_side = SideBySide::default();
+    let attempt = &|name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
+    let by_http = &|name: &str, firmware: Firmware| {
         let attempt = attempt(name)?;
         let served = attempt.served()?;
         let server = Server::start(&served, None)?;
@@ -40,9 +42,9 @@ pub fn run(context: &Context, checks: &mut Checks) {
         fetched(&server, &served.join(FILE))
     };
 
-    checks
+    side_by_side
         .check("kernel", || by(&attempt("kernel")?, Firmware::Bios, Medium::Kernel, Words::Passed).map(drop));
-    checks.check_with(&[&IPXE], "bios-ipxe-tftp", || {
+    side_by_side.check_with(&[&IPXE], "bios-ipxe-tftp", || {
         let attempt = attempt("bios-ipxe-tftp")?;
         let served = attempt.served()?;
         write(&served.join(SCRIPT), &media::ipxe_script(FILE, WORDS))?;
@@ -51,32 +53,51 @@ pub fn run(context: &Context, checks: &mut Checks) {
         asked(&network, SCRIPT)?;
         asked(&network, FILE)
     });
-    checks.check_with(&[&IPXE], "bios-ipxe-http", || by_http("bios-ipxe-http", Firmware::Bios));
-    checks.check_with(&[&GRUB, &GRUB_BIOS, &XORRISO], "bios-grub", || {
+    side_by_side.check_with(&[&IPXE], "bios-ipxe-http", || by_http("bios-ipxe-http", Firmware::Bios));
+    side_by_side.check_with(&[&IPXE], "bios-dist", || {
+        let attempt = attempt("bios-dist")?;
+        let dist = attempt.new_folder("dist")?;
+        crate::commands::dist::write(context.workspace, &dist)?;
+        let script = "nmi-button.ipxe";
+        let network = attempt.network(dist.join("ipxe"), script, Client::Ipxe);
+        // The script's own words have the machine halt at the end.
+        let options = attempt.options(Firmware::Bios, Medium::Network(network.clone()), "");
+        let run = boot::pressed(&attempt.image, &options, &attempt.files)?;
+        asked(&network, script)?;
+        asked(&network, FILE)?;
+        match run.status {
+            None => Ok(()),
+            other => {
+                Err(Error::Guest(format!("the emulator's exit status is {other:?}: other words arrived")))
+            }
+        }
+    });
+    side_by_side.check_with(&[&GRUB, &GRUB_BIOS, &XORRISO], "bios-grub", || {
         let attempt = attempt("bios-grub")?;
         let disc = attempt.folder.join("disc.iso");
         grub::rescue_disc(&attempt.image.boot, WORDS, &attempt.new_folder("disc")?, &disc)?;
         by(&attempt, Firmware::Bios, Medium::Cdrom(disc), Words::Passed).map(drop)
     });
-    checks.check_with(&[&OVMF], "uefi-esp", || {
+    side_by_side.check_with(&[&OVMF], "uefi-esp", || {
         let attempt = attempt("uefi-esp")?;
         by(&attempt, Firmware::ovmf(), Medium::Folder(attempt.esp()?), Words::None).map(drop)
     });
-    checks.check_with(&[&OVMF], "uefi-shell", || {
+    side_by_side.check_with(&[&OVMF], "uefi-shell", || {
         let attempt = attempt("uefi-shell")?;
         let esp = attempt.new_folder("esp")?;
         attempt.copy_image(&esp.join(media::ESP_IMAGE))?;
         write(&esp.join("startup.nsh"), &media::startup_script(WORDS))?;
         by(&attempt, Firmware::ovmf(), Medium::Folder(esp), Words::Passed).map(drop)
     });
-    checks.check_with(&[&OVMF, &IPXE], "uefi-ipxe-http", || by_http("uefi-ipxe-http", Firmware::ovmf()));
-    checks.check_with(&[&OVMF], "uefi-pxe", || {
+    side_by_side
+        .check_with(&[&OVMF, &IPXE], "uefi-ipxe-http", || by_http("uefi-ipxe-http", Firmware::ovmf()));
+    side_by_side.check_with(&[&OVMF], "uefi-pxe", || {
         let attempt = attempt("uefi-pxe")?;
         let network = attempt.network(attempt.served()?, FILE, Client::Firmware);
         by(&attempt, Firmware::ovmf(), Medium::Network(network.clone()), Words::None)?;
         asked(&network, FILE)
     });
-    checks.check_with(&[&OVMF, &GRUB, &GRUB_EFI], "uefi-grub", || {
+    side_by_side.check_with(&[&OVMF, &GRUB, &GRUB_EFI], "uefi-grub", || {
         let attempt = attempt("uefi-grub")?;
         let esp = attempt.new_folder("esp")?;
         grub::chainload_partition(&attempt.image.boot, WORDS, &esp)?;
@@ -86,6 +107,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
         }
         Err(Error::Guest("it booted, and GRUB was not heard".into()))
     });
+    side_by_side.run(checks);
 }
 
 /// Whether the medium passes [`WORDS`].

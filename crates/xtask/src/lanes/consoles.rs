@@ -26,6 +26,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let folder = folder("com2")?;
         let silent = folder.join("com1.log");
         let mut options = Options::new(CPUS, "");
+        options.limit = Duration::from_secs(30);
         options.serial = vec![format!("file:{}", silent.display()), "stdio".into()];
         options.extra = Spcr::COM2.words(&folder)?;
         boot::pressed(&image, &options, &Files::prepare(&folder)?)?;

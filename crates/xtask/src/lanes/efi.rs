@@ -10,6 +10,7 @@ use boot_handoff::{Header, seal};
 
 use super::attempt::{self, Attempt};
 use super::machines::says;
+use super::side_by_side::SideBySide;
 use super::{Checks, Context, boot};
 use crate::error::{Error, Result};
 use crate::firmware::{self, Image};
@@ -51,16 +52,17 @@ const SOON: Duration = Duration::from_secs(60);
 pub fn run(context: &Context, checks: &mut Checks) {
     let folder = context.folder(NAME, "image");
     let Some(image) = attempt::image(context, checks, &folder) else { return };
-    let prepare = |name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
-    checks.check_with(&[&OVMF], "occupied", || {
+    let mut side_by_side = SideBySide::default();
+    let prepare = &|name: &str| Attempt::prepare(&image, &context.folder(NAME, name));
+    side_by_side.check_with(&[&OVMF], "occupied", || {
         let attempt = prepare("occupied")?;
         link_to(&attempt.image.boot, KEPT_BY_OVMF)?;
         says(&attempt, &attempt.on_esp(Firmware::ovmf())?, &[OCCUPIED, "belongs to ACPI"])
     });
-    checks.check_with(&[&OVMF, &RUST_EFI_TARGET], "five-level-paging", || {
+    side_by_side.check_with(&[&OVMF, &RUST_EFI_TARGET], "five-level-paging", || {
         five_levels(context, &prepare("five-level-paging")?)
     });
-    checks.check_with(&[&NEWER_EMULATOR], "strict-no-execute", || {
+    side_by_side.check_with(&[&NEWER_EMULATOR], "strict-no-execute", || {
         let attempt = prepare("strict-no-execute")?;
         let Firmware::Uefi { code, vars } = newer_emulator::ovmf() else {
             return Err(Error::Invalid("the newer emulator has no UEFI firmware".into()));
@@ -70,22 +72,23 @@ pub fn run(context: &Context, checks: &mut Checks) {
         with_smm(&mut options);
         boot::pressed(&attempt.image, &options, &attempt.files).map(drop)
     });
-    checks.check_with(&[&OVMF, &SBSIGN, &OPENSSL], "secure-boot-signed", || {
+    side_by_side.check_with(&[&OVMF, &SBSIGN, &OPENSSL], "secure-boot-signed", || {
         let attempt = prepare("secure-boot-signed")?;
         sign(&attempt)?;
         boot::pressed(&attempt.image, &secure_boot(&attempt)?, &attempt.files).map(drop)
     });
-    checks.check_with(&[&OVMF], "secure-boot-unsigned", || {
+    side_by_side.check_with(&[&OVMF], "secure-boot-unsigned", || {
         let attempt = prepare("secure-boot-unsigned")?;
         says(&attempt, &secure_boot(&attempt)?, &[REFUSED])
     });
-    checks.check_with(&[&SBSIGN, &OPENSSL], "bios-signed", || {
+    side_by_side.check_with(&[&SBSIGN, &OPENSSL], "bios-signed", || {
         // The signature lies behind the image, where BIOS loaders do not look.
         let attempt = prepare("bios-signed")?;
         sign(&attempt)?;
         let options = attempt.options(Firmware::Bios, Medium::Kernel, "");
         boot::pressed(&attempt.image, &options, &attempt.files).map(drop)
     });
+    side_by_side.run(checks);
 }
 
 /// Gives the image in the bootable file other addresses, from `start` on. Its seal is of other bytes then: it is taken

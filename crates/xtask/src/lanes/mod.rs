@@ -31,13 +31,14 @@ mod registers;
 mod replay;
 mod scenarios;
 mod screens;
+mod side_by_side;
 mod single_step;
 mod soak;
 mod unit;
 mod x2apic;
 
-use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::firmware::{self, Image};
@@ -167,17 +168,27 @@ impl Selection {
 pub struct Context<'a> {
     /// The workspace under test: for a mutant, its copy.
     pub workspace: &'a Workspace,
-    firmware: OnceCell<std::result::Result<(), String>>,
+    /// Whether each firmware is built when it is asked for, and no other.
+    one_by_one: bool,
+    firmware: OnceLock<std::result::Result<(), String>>,
 }
 
 impl<'a> Context<'a> {
     /// A context in which nothing is built yet.
     pub fn new(workspace: &'a Workspace) -> Context<'a> {
-        Context { workspace, firmware: OnceCell::new() }
+        Context { workspace, one_by_one: false, firmware: OnceLock::new() }
     }
 
-    /// The image of `name`; all firmware is built at the first call.
+    /// The same for a few checks of a tree that changes: only what they boot is built.
+    pub fn of_few(workspace: &'a Workspace) -> Context<'a> {
+        Context { one_by_one: true, ..Context::new(workspace) }
+    }
+
+    /// The image of `name`; all firmware is built at the first call, unless the context is of few.
     pub fn firmware(&self, name: &str) -> Result<Image> {
+        if self.one_by_one {
+            return firmware::build(self.workspace, name);
+        }
         let build = || firmware::build_all(self.workspace).map_err(|e| e.to_string());
         self.firmware.get_or_init(build).clone().map_err(Error::Invalid)?;
         firmware::built(self.workspace, name)

@@ -8,14 +8,13 @@ mod outside;
 mod reset;
 mod seen;
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use self::cases::{CASES, Case, End};
 use self::outside::Outside;
 use self::seen::Seen;
+use super::side_by_side::SideBySide;
 use super::{BUILD, Checks, Context};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
@@ -23,9 +22,6 @@ use crate::machine::{Machine, Options};
 
 /// The firmware.
 const NAME: &str = "scenarios";
-
-/// Boots at a time: an emulated CPU that waits is busy, so more of them only wait for each other.
-const BOOTS: usize = 2;
 
 /// The lane.
 pub fn run(context: &Context, checks: &mut Checks) {
@@ -35,20 +31,16 @@ pub fn run(context: &Context, checks: &mut Checks) {
         Ok(())
     });
     let Some(image) = image else { return };
-    let names = CASES.iter().flat_map(|case| case.cpus.iter().map(move |&cpus| (case, cpus)));
-    let runs = names.map(|(case, cpus)| {
-        let name = format!("{}-{cpus}", case.name);
-        Run { case, cpus, folder: context.folder(NAME, &name), name }
-    });
-    let runs: VecDeque<Run> = runs.filter(|run| checks.wants(&run.name)).collect();
-    let order: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
-    let mut results = boot_all(runs, &image);
-    for name in order {
-        if let Some(place) = results.iter().position(|(n, _)| *n == name) {
-            let (_, result) = results.swap_remove(place);
-            checks.check(&name, || result);
+    let mut side_by_side = SideBySide::default();
+    for case in CASES {
+        for &cpus in case.cpus {
+            let name = format!("{}-{cpus}", case.name);
+            let run = Run { case, cpus, folder: context.folder(NAME, &name) };
+            let image = &image;
+            side_by_side.check(name, move || boot(&run, image));
         }
     }
+    side_by_side.run(checks);
     reset::run(context, checks, &image);
 }
 
@@ -56,28 +48,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
 struct Run {
     case: &'static Case,
     cpus: u32,
-    name: String,
     folder: PathBuf,
-}
-
-type Results = Vec<(String, Result<()>)>;
-
-fn boot_all(runs: VecDeque<Run>, image: &Image) -> Results {
-    let queue = Mutex::new(runs);
-    let results = Mutex::new(Results::new());
-    // Neither value is ever left half changed.
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    std::thread::scope(|scope| {
-        for _ in 0..BOOTS {
-            scope.spawn(|| {
-                while let Some(run) = next() {
-                    let result = boot(&run, image);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((run.name, result));
-                }
-            });
-        }
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn boot(run: &Run, image: &Image) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stop_protocol::{Containment, RegisterSource, Verdict};
 
 use super::super::attempt::{Attempt, FILE, SCRIPT};
-use super::{Checks, Context, prepare};
+use super::{Context, SideBySide, prepare};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::http::Server;
@@ -22,28 +22,28 @@ const DAMAGED: &str = "panic-smp: the image is damaged";
 const NOT_LOADED: &str = "Could not boot image: Exec format error";
 
 /// The checks.
-pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
-    checks.check("damaged-image", || {
+pub fn add<'l>(context: &'l Context, side_by_side: &mut SideBySide<'l>, image: &'l Image) {
+    side_by_side.check("damaged-image", move || {
         let attempt = prepare(context, image, "damaged-image")?;
         damage(&attempt)?;
         says(&attempt, &attempt.options(Firmware::Bios, Medium::Kernel, ""), &[DAMAGED])
     });
-    checks.check_with(&[&OVMF], "uefi-damaged-image", || {
+    side_by_side.check_with(&[&OVMF], "uefi-damaged-image", move || {
         let attempt = prepare(context, image, "uefi-damaged-image")?;
         damage(&attempt)?;
         says(&attempt, &attempt.on_esp(Firmware::ovmf())?, &[DAMAGED])
     });
-    checks.check_with(&[&IPXE], "cut-short", || {
+    side_by_side.check_with(&[&IPXE], "cut-short", move || {
         cut_short(&prepare(context, image, "cut-short")?, Firmware::Bios, DAMAGED)
     });
-    checks.check_with(&[&IPXE, &OVMF], "uefi-cut-short", || {
+    side_by_side.check_with(&[&IPXE, &OVMF], "uefi-cut-short", move || {
         cut_short(&prepare(context, image, "uefi-cut-short")?, Firmware::ovmf(), NOT_LOADED)
     });
-    checks.check("not-whole", || {
+    side_by_side.check("not-whole", move || {
         let attempt = prepare(context, image, "not-whole")?;
         not_whole(&attempt)
     });
-    checks.check("32-bit-cpu", || {
+    side_by_side.check("32-bit-cpu", move || {
         let attempt = prepare(context, image, "32-bit-cpu")?;
         let mut options = attempt.options(Firmware::Bios, Medium::Kernel, "");
         options.extra = ["-cpu", "qemu32"].map(str::to_owned).into();

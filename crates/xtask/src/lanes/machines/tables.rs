@@ -5,7 +5,7 @@ use std::time::Duration;
 use stop_protocol::Containment;
 
 use super::super::attempt::{Attempt, CPUS};
-use super::{Checks, Context, boot, prepare};
+use super::{Context, SideBySide, boot, prepare};
 use crate::acpi_tables::{self, Fault, entry_without_length, local_apic, local_x2apic};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
@@ -95,15 +95,15 @@ const LIES: &[Lie] = &[
 ];
 
 /// The checks.
-pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
+pub fn add<'l>(context: &'l Context, side_by_side: &mut SideBySide<'l>, image: &'l Image) {
     for lie in LIES {
-        checks.check(lie.name, || {
+        side_by_side.check(lie.name, move || {
             let attempt = prepare(context, image, lie.name)?;
             let options = Options { armed: lie.armed, ..told(&attempt, &(lie.entries)(), lie.fault)? };
             warned(&attempt, &options, lie.warning)
         });
     }
-    checks.check_with(&[&OVMF], "uefi-no-tables", || {
+    side_by_side.check_with(&[&OVMF], "uefi-no-tables", move || {
         let attempt = prepare(context, image, "uefi-no-tables")?;
         let mut options = attempt.on_esp(Firmware::ovmf())?;
         options.extra = ["-machine", "q35,acpi=off"].map(str::to_owned).into();
@@ -111,7 +111,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         warned(&attempt, &options, Some(ALONE))
     });
     let name = "12-cpus-are-not-there";
-    checks.check(name, || {
+    side_by_side.check(name, move || {
         let attempt = prepare(context, image, name)?;
         let entries: Vec<Vec<u8>> = (0..CPUS as u8 + 12).map(|id| local_apic(id, true)).collect();
         let options = told(&attempt, &entries, Fault::None)?;
@@ -120,7 +120,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         absent_are_named(&run, &attempt, 12)
     });
     let name = "996-cpus-are-not-there";
-    checks.check(name, || {
+    side_by_side.check(name, move || {
         let mut attempt = prepare(context, image, name)?;
         attempt.image = Image::of(context.firmware("many-cpus")?.elf);
         let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
@@ -130,7 +130,7 @@ pub fn run(context: &Context, checks: &mut Checks, image: &Image) {
         absent_are_named(&run, &attempt, (MANY - CPUS) as usize)
     });
     let name = "1000-cpus";
-    checks.check(name, || {
+    side_by_side.check(name, move || {
         let attempt = prepare(context, image, name)?;
         let entries: Vec<Vec<u8>> = (0..MANY).map(|id| local_x2apic(id, true)).collect();
         let options = told(&attempt, &entries, Fault::None)?;
