@@ -90,12 +90,13 @@ mod tests {
     use crate::workspace::Workspace;
 
     static ABSENT: Tool = Tool::absent_for_single_checks();
+    static NEEDS: [&Tool; 1] = [&ABSENT];
 
     fn lane() -> Lane {
         let run: fn(&Context, &mut Checks) = |_, checks| {
             let mut side_by_side = SideBySide::default();
             side_by_side.check("fails", || Err(Error::Invalid("it does".into())));
-            side_by_side.check_with(&[&ABSENT], "cannot run", || Err(Error::Invalid("not tried".into())));
+            side_by_side.check_with(&NEEDS, "cannot run", || Err(Error::Invalid("not tried".into())));
             side_by_side.check("passes", || Ok(()));
             side_by_side.run(checks);
         };
