@@ -6,7 +6,8 @@ pub const MENU: &str = "menu.ipxe";
 /// How to serve the folder.
 pub const README: &str = include_str!("README.md");
 
-/// The image of the example `name`. EFI's own HTTP boot takes a file for an application by this ending alone.
+/// The image of the example `name`. EFI's own HTTP boot tells what a file is by its media type or, from servers that know
+/// none for it, by this ending.
 pub fn file(name: &str) -> String {
     format!("{name}.efi")
 }
