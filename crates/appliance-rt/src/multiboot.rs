@@ -1,6 +1,9 @@
 //! The information that a Multiboot 1 loader leaves (Multiboot Specification 0.6.96, section 3.3).
 
-use boot_handoff::multiboot;
+use boot_handoff::{
+    bytes::{long, word},
+    multiboot,
+};
 use firmware_tables::PhysicalMemory;
 
 use crate::memory_map::{Region, RegionKind, Taken};
@@ -79,14 +82,6 @@ impl<'m, M: PhysicalMemory> Information<'m, M> {
         };
         read().unwrap_or_default()
     }
-}
-
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn long(bytes: &[u8], offset: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(offset..offset.checked_add(8)?)?.try_into().ok()?))
 }
 
 #[cfg(test)]

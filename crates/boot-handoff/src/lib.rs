@@ -9,7 +9,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-mod bytes;
+pub mod bytes;
 pub mod carrier;
 pub mod efi_memory;
 pub mod handoff;

@@ -4,6 +4,7 @@
 
 use std::mem::offset_of;
 
+use boot_handoff::bytes::{half, word};
 use boot_handoff::carrier::SECTION;
 use object::pe;
 
@@ -23,11 +24,11 @@ pub fn carry(loader: &[u8], contents: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn splice(loader: &[u8], contents: &[u8]) -> Option<Vec<u8>> {
-    let at = usize::try_from(number(loader, offset_of!(pe::ImageDosHeader, e_lfanew))?).ok()?;
+    let at = usize::try_from(word(loader, offset_of!(pe::ImageDosHeader, e_lfanew))?).ok()?;
     if loader.get(at..at + 4)? != b"PE\0\0" {
         return None;
     }
-    let nt = |field| number(loader, at + field);
+    let nt = |field| word(loader, at + field);
     let optional = |field| nt(offset_of!(Nt, optional_header) + field);
     let file_alignment = optional(offset_of!(pe::ImageOptionalHeader64, file_alignment))?;
     let memory_alignment = optional(offset_of!(pe::ImageOptionalHeader64, section_alignment))?;
@@ -52,7 +53,7 @@ fn splice(loader: &[u8], contents: &[u8]) -> Option<Vec<u8>> {
     for index in 0..usize::from(count) {
         let entry = table + index * size_of::<Entry>();
         let pointer = entry + offset_of!(Entry, pointer_to_raw_data);
-        match number(loader, pointer)? {
+        match word(loader, pointer)? {
             0 => {}
             old => put(pointer, &old.checked_add(padded)?.to_le_bytes())?,
         }
@@ -83,14 +84,6 @@ fn splice(loader: &[u8], contents: &[u8]) -> Option<Vec<u8>> {
     file.resize(first + usize::try_from(padded).ok()?, 0);
     file.extend_from_slice(loader.get(first..)?);
     Some(file)
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes)
 }
 
 #[cfg(test)]
