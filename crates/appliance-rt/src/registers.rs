@@ -330,7 +330,7 @@ pub mod uart {
 /// A VGA adapter in text mode (IBM VGA Technical Reference, alphanumeric modes).
 pub mod vga {
     /// The first character of the screen: a character and an attribute, one byte each.
-    pub const TEXT: u32 = 0xb_8000;
+    pub const TEXT: u32 = super::bios_video::TEXT_MEMORY as u32;
     /// Attribute: bright white on red.
     pub const WHITE_ON_RED: u8 = 0x4f;
 }

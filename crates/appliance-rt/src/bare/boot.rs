@@ -8,7 +8,7 @@ use core::{
 };
 
 use boot_handoff::Framebuffer;
-use firmware_tables::{Cpu, Madt, Rsdp, Tables, UNUSED_CPU, Warning};
+use firmware_tables::{Cpu, Fadt, Hpet, Madt, Tables, UNUSED_CPU, Warning};
 use panic_smp::{CpuIndex, Image, Runtime, SetupError};
 
 use super::{
@@ -158,11 +158,21 @@ fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     };
     let mut cpus = [UNUSED_CPU; CPUS];
     let rsdp = loader::rsdp(&line, handoff.rsdp, warn);
-    let found = read_madt(rsdp, &mut cpus, &map);
-    let timers = Timers::find(rsdp);
-    if let Some(register) = reset::find(rsdp, &map) {
-        entry.runtime.set_reset_register(register);
+    let tables = rsdp.map(|rsdp| Tables::new(&BootView, rsdp, warn_of_cpus));
+    let tables = tables.as_ref();
+    let found = read_madt(tables, &mut cpus, &map);
+    let fadt = tables.and_then(|tables| tables.open(Fadt::SIGNATURE, Fadt::new, warn));
+    let hpet = tables.and_then(|tables| tables.open(Hpet::SIGNATURE, Hpet::new, warn));
+    if let Some(fadt) = &fadt {
+        fadt.check(warn);
+        if let Some(register) = reset::find(fadt, &map) {
+            entry.runtime.set_reset_register(register);
+        }
     }
+    if let Some(hpet) = &hpet {
+        hpet.check(warn);
+    }
+    let timers = Timers::of(fadt.as_ref(), hpet.as_ref());
     // On an EFI machine nobody keeps the BIOS data area.
     let vga_text = if loaded.by_efi { None } else { VgaText::of_bios(&BootView) };
     // SAFETY: RAM that neither the image nor a module takes, above 1 MiB. What the loader left in it has been copied.
@@ -230,24 +240,22 @@ fn survey(loaded: &Loaded, console: console::Start, entered: u64) -> Shared {
     Shared { machine, tables: &raw mut *tables, enabled, stack_words, entered }
 }
 
-/// The CPUs of the MADT, whose I/O APICs are masked. Where it is damaged or missing there may be other CPUs, which firmware
-/// left in a state of its own.
-fn read_madt(rsdp: Option<Rsdp>, cpus: &mut [Cpu], map: &[Region]) -> usize {
-    let runtime = APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry.runtime;
-    let warn = |warning| {
-        runtime.expect_undeclared_cpus();
-        warn(warning);
-    };
-    let madt = rsdp
-        .map(|rsdp| Tables::new(&BootView, rsdp, warn))
-        .and_then(|tables| tables.open(Madt::SIGNATURE, Madt::new, warn));
+/// Where the tables that lead to the CPUs are damaged there may be other CPUs, which firmware left in a state of its own.
+fn warn_of_cpus(warning: Warning) {
+    APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry.runtime.expect_undeclared_cpus();
+    warn(warning);
+}
+
+/// The CPUs of the MADT, whose I/O APICs are masked.
+fn read_madt(tables: Option<&Tables<'_, BootView>>, cpus: &mut [Cpu], map: &[Region]) -> usize {
+    let madt = tables.and_then(|tables| tables.open(Madt::SIGNATURE, Madt::new, warn_of_cpus));
     let Some(madt) = madt else {
-        runtime.expect_undeclared_cpus();
+        APPLIANCE_RT_HAS_NO_MAIN_declare_one_with_appliance_rt_entry.runtime.expect_undeclared_cpus();
         println!("appliance-rt: no ACPI table of CPUs: only this one runs");
         return 0;
     };
     io_apic::mask_all(&madt, map);
-    madt.cpus(cpus, warn)
+    madt.cpus(cpus, warn_of_cpus)
 }
 
 /// As many of the CPUs as the runtime holds, the first one among them and the enabled ones before the others. The rest is

@@ -24,7 +24,7 @@ pub struct Start {
 pub fn start(rsdp: Option<Rsdp>) -> Start {
     // What is wrong with the root tables is said when the CPUs are read.
     let tables = rsdp.map(|rsdp| Tables::new(&BootView, rsdp, |_| {}));
-    let spcr = tables.as_ref().and_then(|tables| tables.find(Spcr::SIGNATURE, |_| {})).and_then(Spcr::new);
+    let spcr = tables.and_then(|tables| tables.open(Spcr::SIGNATURE, Spcr::new, |_| {}));
     // SAFETY: the boot tables map memory below 4 GiB, where the memory-type range registers keep device registers uncached;
     // the final tables, which are those of every CPU, map `Start::range` uncached.
     let named = spcr.as_ref().map(|spcr| unsafe { port::named_by(spcr) });

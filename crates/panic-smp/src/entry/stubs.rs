@@ -133,7 +133,6 @@ macro_rules! own_section {
 
 // NMI. The area is the one after the deepest in use: as many as are counted, and above the one that the interrupted
 // stack pointer lies in, since an area is still in use between the count going down and the IRET.
-// (Each block says where it belongs: after linking as one module, another package's may stand before it.)
 global_asm!(
     own_section!(),
     ".globl panic_smp_nmi_entry",

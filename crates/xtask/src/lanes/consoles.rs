@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use object::{Object, ObjectSymbol};
 
-use super::{Checks, Context, boot};
+use super::{Checks, Context, boot, require};
 use crate::error::{Error, Result};
 use crate::firmware::Image;
 use crate::machine::{Machine, Options, SAID_SUCCESS};
@@ -57,7 +57,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
             let wanted = format!("appliance-rt: ACPI: SPCR {said}; the console is COM1");
             let heard = std::fs::read(&files.serial).map_err(Error::io(&files.serial))?;
             let times = lines(&heard).filter(|line| *line == wanted).count();
-            expect(times == 1, || format!("`{wanted}` was said {times} times"))?;
+            require(times == 1, || format!("`{wanted}` was said {times} times"))?;
             expect_silence(&silent)
         });
     }
@@ -68,7 +68,7 @@ pub fn run(context: &Context, checks: &mut Checks) {
         let without = Mute { serial: "none", memory_mib: 512, extra: Vec::new() }.run(&image, &folder)?;
         // Waiting for a port that is not there would take seconds: 20 ms for each character.
         let bound = with + Duration::from_secs(2);
-        expect(without <= bound, || {
+        require(without <= bound, || {
             format!("in their roles after {with:?} with a serial port, after {without:?} without")
         })
     });
@@ -122,10 +122,10 @@ fn in_memory(image: &Image, folder: &Path) -> Result<()> {
     let registers: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
     // The end of a line; no interrupts; empty FIFOs; 8N1; DTR and RTS; untouched.
     let wanted = [u32::from(b'\n'), 0, 7, 3, 3, ROOM];
-    expect(registers == wanted, || format!("the registers hold {registers:x?}, not {wanted:x?}"))?;
+    require(registers == wanted, || format!("the registers hold {registers:x?}, not {wanted:x?}"))?;
     let heard = mute.press_and_end(machine)?;
     // What was said before the last page tables were loaded may be there; nothing was wrong, so nothing was.
-    expect(heard.is_empty(), || format!("COM1 said: {}", String::from_utf8_lossy(&heard)))
+    require(heard.is_empty(), || format!("COM1 said: {}", String::from_utf8_lossy(&heard)))
 }
 
 /// A machine that is not heard: what it does is seen from outside.
@@ -173,7 +173,7 @@ impl Mute {
     fn press_and_end(&self, mut machine: Machine) -> Result<Vec<u8>> {
         machine.press()?;
         let ended = machine.end(Duration::from_secs(20))?;
-        expect(ended.status == Some(SAID_SUCCESS), || format!("exit status {:?}", ended.status))?;
+        require(ended.status == Some(SAID_SUCCESS), || format!("exit status {:?}", ended.status))?;
         Ok(ended.serial)
     }
 }
@@ -192,9 +192,5 @@ fn entered(image: &Image) -> Result<u64> {
 
 fn expect_silence(log: &Path) -> Result<()> {
     let heard = std::fs::read(log).map_err(Error::io(log))?;
-    expect(heard.is_empty(), || format!("{} holds: {}", log.display(), String::from_utf8_lossy(&heard)))
-}
-
-fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::Guest(otherwise())) }
+    require(heard.is_empty(), || format!("{} holds: {}", log.display(), String::from_utf8_lossy(&heard)))
 }

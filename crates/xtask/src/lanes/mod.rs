@@ -200,6 +200,11 @@ impl<'a> Context<'a> {
     }
 }
 
+/// An error of the guest's that says `why`, unless it `holds`.
+pub fn require(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Guest(why())) }
+}
+
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

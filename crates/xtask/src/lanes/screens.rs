@@ -9,7 +9,7 @@ use panic_smp_screen::decode::{Emphasis, Picture, Row, rows};
 use serde_json::json;
 
 use super::attempt::{self, Attempt};
-use super::{Checks, Context, boot};
+use super::{Checks, Context, boot, require};
 use crate::dump::Dump;
 use crate::error::{Error, Result};
 use crate::firmware::Image;
@@ -196,8 +196,4 @@ fn no_vga(image: &Image, folder: &Path) -> Result<()> {
     require(ended.status == Some(SAID_SUCCESS), || {
         format!("not ended a second after the record: status {:?}", ended.status)
     })
-}
-
-fn require(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::Guest(why())) }
 }

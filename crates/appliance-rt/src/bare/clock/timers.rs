@@ -1,13 +1,10 @@
 //! The timers of this machine, which the time-stamp counter is measured against.
 
-use firmware_tables::{Fadt, Hpet, PmTimer, Rsdp, Tables};
+use firmware_tables::{Fadt, Hpet, PmTimer};
 
 use super::{hpet, now, pit, pm_timer};
 use crate::{
-    bare::{
-        boot::warn,
-        memory::{BOOT_LIMIT, BootView},
-    },
+    bare::memory::BOOT_LIMIT,
     tsc::{self, Measured, Source},
 };
 
@@ -18,23 +15,12 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Reads ACPI's tables while the boot tables are loaded.
-    pub fn find(rsdp: Option<Rsdp>) -> Self {
-        // What is wrong with the root tables is said when the CPUs are read.
-        let tables = rsdp.map(|rsdp| Tables::new(&BootView, rsdp, |_| {}));
-        let find = |signature| tables.as_ref().and_then(|tables| tables.find(signature, warn));
-        let fadt = find(Fadt::SIGNATURE).and_then(Fadt::new);
-        let hpet = find(Hpet::SIGNATURE).and_then(Hpet::new);
-        if let Some(fadt) = fadt {
-            fadt.check(warn);
-        }
-        if let Some(hpet) = hpet {
-            hpet.check(warn);
-        }
+    /// What the tables say of them, while the boot tables are loaded.
+    pub fn of(fadt: Option<&Fadt>, hpet: Option<&Hpet>) -> Self {
         Self {
-            pm_timer: fadt.and_then(|fadt| fadt.pm_timer()),
+            pm_timer: fadt.and_then(Fadt::pm_timer),
             // One that start-up does not map is left alone.
-            hpet: hpet.and_then(|hpet| hpet.address()).filter(|address| *address < BOOT_LIMIT - hpet::BYTES),
+            hpet: hpet.and_then(Hpet::address).filter(|address| *address < BOOT_LIMIT - hpet::BYTES),
         }
     }
 

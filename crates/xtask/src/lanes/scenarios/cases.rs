@@ -6,8 +6,9 @@ use crash_record::CpuRecord;
 use stop_protocol::{Containment, CpuFlags, CpuState, RegisterSource, Verdict};
 
 use super::outside::{Line, Outside};
-use super::seen::{Seen, Won, require, stopped, without};
+use super::seen::{Seen, Won, stopped, without};
 use crate::error::Result;
+use crate::lanes::require;
 use crate::machine::{COMPLETE, Machine};
 use crate::session;
 

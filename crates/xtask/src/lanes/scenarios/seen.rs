@@ -5,6 +5,7 @@ use stop_protocol::{Containment, Level, RegisterSource, Verdict};
 
 use super::outside::Outside;
 use crate::error::{Error, Result};
+use crate::lanes::require;
 use crate::machine::{Ended, SAID_SUCCESS};
 use crate::serial::lines;
 
@@ -70,11 +71,6 @@ pub const fn stopped(registers: RegisterSource) -> Verdict {
 /// Without registers.
 pub const fn without(containment: Containment) -> Verdict {
     Verdict { registers: RegisterSource::None, containment }
-}
-
-/// Fails with `why` unless `holds`.
-pub fn require(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::Guest(why())) }
 }
 
 impl<'a> Seen<'a> {
