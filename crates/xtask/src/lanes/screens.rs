@@ -100,7 +100,9 @@ fn until_drawn(mut read: impl FnMut() -> Result<Vec<Row>>) -> Result<Vec<Row>> {
     loop {
         let rows = read()?;
         if rows.last().is_some_and(|row| row.text.ends_with(NEXT)) {
-            return Ok(rows);
+            // The last row is drawn last, but these rows were read one after another while it was: only what is read from
+            // here on is the whole screen.
+            return read();
         }
         if Instant::now() >= until {
             let what = format!("`{NEXT}` at the end of the screen; it shows:\n{}", text(&rows));
